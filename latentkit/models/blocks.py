@@ -52,7 +52,7 @@ def rotate(
     x: Float[Tensor, "batch token head channel"], table: Float[Tensor, "token pair 2"]
 ) -> Float[Tensor, "batch token head channel"]:
     """Turn the channel pairs (0, 1), (2, 3), … of each head by the angles of its position."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = x.float().reshape(*x.shape[:-1], -1, 2).unbind(-1)
     cos, sin = table[:, None].unbind(-1)
     turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
     return turned.flatten(-2).to(x.dtype)
@@ -84,7 +84,8 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.update(key, k, v)
         mixed = _attend(q, k, v)
-        return self.proj(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -109,7 +110,8 @@ class GatedMLP(nn.Module):
     def forward(self, x: Float[Tensor, "... inputs"]) -> Float[Tensor, "... outputs"]:
         """Return proj(SiLU(gate) · up)."""
         gate, up = self.fc(x).chunk(2, dim=-1)
-        return self.proj(F.silu(gate) * up)
+        out: Tensor = self.proj(F.silu(gate) * up)
+        return out
 
 
 class SandwichBlock(nn.Module):
@@ -132,4 +134,5 @@ class SandwichBlock(nn.Module):
     ) -> Float[Tensor, "batch token hidden"]:
         """Return the residual stream after this block."""
         x = self.norm_2(self.attn(self.norm_1(x), rope, cache, key) + x)
-        return self.norm_4(self.mlp(self.norm_3(x)) + x)
+        x = self.norm_4(self.mlp(self.norm_3(x)) + x)
+        return x

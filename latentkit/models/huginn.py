@@ -83,8 +83,13 @@ class Huginn(nn.Module):
         self.config = config
         self.transformer = Stacks(config)
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        if config.tie_embeddings:
+        self.tie()
+
+    def tie(self) -> Huginn:
+        """Let the head share the embedding's weights, where the config says so; returns the module."""
+        if self.config.tie_embeddings:
             self.lm_head.weight = self.transformer.wte.weight
+        return self
 
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: KeyValueCache | None = None

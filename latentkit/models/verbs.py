@@ -1,0 +1,145 @@
+"""The five verbs of the model contract, over Huginn's architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from latentkit.models.cache import FullCache
+from latentkit.models.huginn import Huginn, HuginnConfig, random_state, rope_table
+
+__all__ = ["HuginnContext", "HuginnModel"]
+
+
+@dataclass(frozen=True)
+class HuginnContext:
+    """What the prelude leaves for the iterations."""
+
+    embedding: Float[Tensor, "batch token hidden"]
+    positions: Int[Tensor, " token"]
+    rope: Float[Tensor, "token pair 2"]
+    cache: FullCache | None = None
+
+
+class HuginnModel:
+    """A recurrent-depth model that can be watched: see `latentkit.models.contract`.
+
+    Parameters
+    ----------
+    module : Huginn
+        The network; put into evaluation mode.
+    tokenizer : PreTrainedTokenizerFast, optional
+        None where a model folder has no tokenizer: prompts are then lists of token ids.
+    name, revision : str
+        What was loaded, for the trace's attributes.
+    """
+
+    def __init__(
+        self, module: Huginn, tokenizer: Any = None, *, name: str = "huginn", revision: str | None = None
+    ) -> None:
+        self.module = module.eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.revision = revision
+
+    def __repr__(self) -> str:
+        c = self.config
+        stacks = f"{c.n_layers_in_prelude}+{c.n_layers_in_recurrent_block}×r+{c.n_layers_in_coda}"
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"<{self.name}: {stacks} blocks, hidden {c.n_embd}, vocab {c.vocab_size}, {dtype} on {self.device}>"
+
+    @property
+    def config(self) -> HuginnConfig:
+        """Sizes and switches of the network."""
+        return self.module.config
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of weights and states."""
+        return self.module.transformer.wte.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.module.transformer.wte.weight.device
+
+    @property
+    def hidden_size(self) -> int:
+        """Channels of a state."""
+        return self.config.n_embd
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of logits."""
+        return self.config.vocab_size
+
+    @property
+    def context_length(self) -> int:
+        """Longest sequence that the model was made for."""
+        return self.config.block_size
+
+    @torch.no_grad()
+    def embed(
+        self, token_ids: Int[Tensor, "batch token"], *, cache: FullCache | None = None
+    ) -> HuginnContext:
+        """Run the prelude on new tokens, which follow those in the cache."""
+        token_ids = token_ids.to(self.device)
+        start = 0
+        if cache is not None:
+            cache.begin(token_ids.shape[1])
+            start = cache.start
+        positions = torch.arange(start, start + token_ids.shape[1], device=self.device)
+        rope = rope_table(self.config, positions)
+        return HuginnContext(self.module.read_in(token_ids, rope, cache), positions, rope, cache)
+
+    @torch.no_grad()
+    def initial_state(self, context: HuginnContext, seed: int | None) -> Float[Tensor, "batch token hidden"]:
+        """Draw the start of each position by a generator of its own; zeros where ``seed`` is None.
+
+        The start of position p depends on (seed, p) alone, so a prefix has the trace of the whole.
+        """
+        like = context.embedding
+        if seed is None:
+            return torch.zeros_like(like, dtype=self.dtype)
+        row = torch.empty(self.hidden_size)
+        rows = [
+            random_state(self.config, row, torch.Generator().manual_seed(_position_seed(seed, position)))
+            for position in context.positions.tolist()
+        ]
+        start = torch.stack(rows).to(device=like.device, dtype=self.dtype)
+        return start.expand(like.shape[0], -1, -1).contiguous()
+
+    @torch.no_grad()
+    def step(
+        self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Run the core once."""
+        if context.cache is None:
+            return self.module.iterate(state, context.embedding, context.rope)
+        iteration, context.cache.iteration = context.cache.iteration, context.cache.iteration + 1
+        return self.module.iterate(state, context.embedding, context.rope, context.cache, iteration)
+
+    @torch.no_grad()
+    def normalise(self, state: Float[Tensor, "... hidden"]) -> Float[Tensor, "... hidden"]:
+        """Return s = ln_f(x), which distances compare."""
+        latent: Tensor = self.module.transformer.ln_f(state)
+        return latent
+
+    @torch.no_grad()
+    def readout(
+        self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
+    ) -> Float[Tensor, "batch token vocab"]:
+        """Return the logits if the model stopped here: final norm, coda, final norm, head; float32."""
+        hidden = self.module.read_out(state, context.rope, context.cache)
+        logits: Tensor = self.module.lm_head(hidden)
+        return logits.float()
+
+
+def _position_seed(seed: int, position: int) -> int:
+    """Mix seed and position into the 32 bits that torch's CPU generator reads."""
+    return int(np.random.SeedSequence((seed, position)).generate_state(1)[0])
