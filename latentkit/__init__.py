@@ -1,3 +1,57 @@
-"""Watch a language model think by repeating a block."""
+"""Watch a language model think by repeating a block.
+
+Every public name is imported when it is first asked for, so ``import latentkit`` is fast and a saved
+trace can be opened and plotted where torch is not installed.
+
+Examples
+--------
+>>> import latentkit as lk
+>>> "load_model" in dir(lk)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it equal to the tables below
+    from latentkit import errors as errors
+    from latentkit import prompts as prompts
+    from latentkit.errors import LatentkitError as LatentkitError
+    from latentkit.models import load_model as load_model
+    from latentkit.plot import plot_convergence as plot_convergence
+    from latentkit.run import run_recurrence as run_recurrence
+    from latentkit.trace import open_trace as open_trace
+    from latentkit.trace import save_trace as save_trace
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "LatentkitError": "errors",
+    "load_model": "models",
+    "open_trace": "trace",
+    "plot_convergence": "plot",
+    "run_recurrence": "run",
+    "save_trace": "trace",
+}
+_MODULES = ("errors", "prompts")
+
+__all__ = [*_HOME, *_MODULES, "__version__"]  # noqa: PLE0604  (they are strings; the rule cannot see it)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for (PEP 562), or say which one was meant."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value  # the next look-up is an ordinary one
+        return value
+    if name.startswith("__"):  # Python and its tools ask for these and expect a plain no
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from latentkit.errors import nearest
+
+    raise AttributeError(f"latentkit has no {name!r}. {nearest(name, [*_HOME, *_MODULES])}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

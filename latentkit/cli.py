@@ -1,0 +1,209 @@
+"""The command line: `latentkit lab | doctor | evaluate | train`.
+
+Nothing heavy is imported before a command needs it, so `latentkit --help` and a typo answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import latentkit
+from latentkit.errors import LatentkitError
+
+__all__ = ["main"]
+
+NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+# JupyterLab asks for its news and its updates on the network and greets everyone with a question about it.
+# The lessons work without a network, and a newcomer should meet the lesson.
+QUIET_LAB = (
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``latentkit``; those of the shell if not given. What follows the command's name goes
+        to the command as it is: ``latentkit lab --port=8889`` hands ``--port=8889`` to JupyterLab.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if `doctor` found something broken, 2 if the command could not do its work.
+    """
+    parser = argparse.ArgumentParser(
+        prog="latentkit",
+        description="Watch a language model think by repeating a block.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="commands:\n" + "\n".join(f"  {name:10}{run.__doc__}" for name, run in COMMANDS.items()),
+    )
+    parser.add_argument("--version", action="version", version=f"latentkit {latentkit.__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help=" | ".join(COMMANDS))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="what the command takes")
+    arguments = parser.parse_args(argv)
+    try:
+        return COMMANDS[arguments.command](arguments.rest)
+    except LatentkitError as error:
+        print(f"latentkit {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a program that Ctrl-C ended
+
+
+def _lab(argv: list[str]) -> int:
+    """Open the lessons in JupyterLab; options go to JupyterLab."""
+    folder = _lessons()
+    try:
+        from jupyterlab.labapp import LabApp
+    except ImportError:
+        raise LatentkitError(
+            "JupyterLab is not installed here. Install it with: pip install 'latentkit[lab]'"
+        ) from None
+    first = min(folder.glob("*.ipynb")).name
+    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}", *QUIET_LAB]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--allow-root")  # containers are often root; JupyterLab would refuse
+    LabApp.launch_instance([*options, *argv])
+    return 0
+
+
+def _lessons() -> Path:
+    """Find the folder of lessons: below the current folder, else beside the package."""
+    places = [Path.cwd() / "notebooks", Path(__file__).resolve().parent.parent / "notebooks"]
+    for place in places:
+        if any(place.glob("*.ipynb")):
+            return place
+    raise LatentkitError(
+        f"No lessons found: looked for .ipynb files in {places[0]} and {places[1]}. "
+        "Start this in the folder of the project, where README.md and notebooks/ are."
+    )
+
+
+@dataclass
+class Finding:
+    """One line of the doctor's table."""
+
+    verdict: Literal["ok", "note", "FAIL"]
+    what: str
+    found: str
+
+
+def _doctor(argv: list[str]) -> int:
+    """Check this computer: Python, packages, torch's device, nano, JupyterLab."""
+    if argv:
+        raise LatentkitError(f"doctor takes no arguments, got {' '.join(argv)!r}.")
+    findings = [_python(), *_packages(), _device(), _nano(), _notebooks(), _chromium()]
+    width = max(len(finding.what) for finding in findings)
+    print(f"latentkit {latentkit.__version__} in {Path(__file__).parent}\n")
+    for finding in findings:
+        print(f"  {finding.verdict:4}  {finding.what:{width}}  {finding.found}")
+    broken = sum(finding.verdict == "FAIL" for finding in findings)
+    print(f"\n{broken} of {len(findings)} checks failed." if broken else "\nAll is well.")
+    return 1 if broken else 0
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        return Finding("FAIL", "Python", f"{found}; latentkit needs 3.11 or newer")
+    return Finding("ok", "Python", f"{found} at {sys.executable}")
+
+
+def _packages() -> Iterator[Finding]:
+    """Compare what is installed with what the package's own metadata asks for."""
+    from packaging.requirements import Requirement
+
+    try:
+        asked = [Requirement(line) for line in metadata.requires("latentkit") or ()]
+    except metadata.PackageNotFoundError:
+        yield Finding("FAIL", "latentkit", "not installed in this Python. Run: pip install -e '.[lab]'")
+        return
+    for requirement in asked:
+        lab = not (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
+        if lab and requirement.name != "jupyterlab":
+            continue
+        missing: Literal["note", "FAIL"] = "note" if lab else "FAIL"
+        try:
+            found = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            extra = "[lab]" if lab else ""
+            advice = f"not installed. Run: pip install 'latentkit{extra}'"
+            yield Finding(missing, requirement.name, advice)
+            continue
+        if requirement.specifier.contains(found, prereleases=True):
+            yield Finding("ok", requirement.name, found)
+        else:
+            wanted = f"{requirement.name}{requirement.specifier}"
+            yield Finding(missing, requirement.name, f"{found} is too old. Run: pip install '{wanted}'")
+
+
+def _device() -> Finding:
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a library that torch loads does not fit this computer
+        return Finding("FAIL", "torch's device", f"torch cannot be imported: {error}")
+    if torch.cuda.is_available():
+        return Finding("ok", "torch's device", f"cuda, {torch.cuda.get_device_name()}")
+    if torch.backends.mps.is_available():
+        return Finding("ok", "torch's device", "mps")
+    return Finding("ok", "torch's device", f"cpu, {torch.get_num_threads()} threads: enough for every lesson")
+
+
+def _nano() -> Finding:
+    folder = Path(__file__).parent / "models" / "nano"
+    missing = [name for name in NANO_FILES if not (folder / name).is_file()]
+    if missing:
+        return Finding("FAIL", "nano", f"{', '.join(missing)} missing in {folder}. Install latentkit again.")
+    megabytes = (folder / "model.safetensors").stat().st_size / 1e6
+    return Finding("ok", "nano", f"{megabytes:.1f} MB of weights shipped with the package")
+
+
+def _notebooks() -> Finding:
+    try:
+        return Finding("ok", "lessons", str(_lessons()))
+    except LatentkitError as error:
+        return Finding("note", "lessons", str(error))
+
+
+def _chromium() -> Finding:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return Finding("ok" if found else "note", "Chromium", found or "absent; only the browser tests need it")
+
+
+def _evaluate(argv: list[str]) -> int:
+    """Recompute the figures of a model card: latentkit evaluate nano."""
+    from latentkit.training import evaluate
+
+    return evaluate.main(argv) or 0
+
+
+def _train(argv: list[str]) -> int:
+    """Train a model of your own; `latentkit train --help` says how."""
+    from latentkit.training import cli
+
+    return cli.main(argv) or 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "lab": _lab,
+    "doctor": _doctor,
+    "evaluate": _evaluate,
+    "train": _train,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
