@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-import latentkit
+import latentkit as lk
 from latentkit.errors import LatentkitError
 
 __all__ = ["main"]
@@ -51,10 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="commands:\n" + "\n".join(f"  {name:10}{run.__doc__}" for name, run in COMMANDS.items()),
     )
-    parser.add_argument("--version", action="version", version=f"latentkit {latentkit.__version__}")
+    parser.add_argument("--version", action="version", version=f"latentkit {lk.__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=" | ".join(COMMANDS))
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="what the command takes")
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser.parse_args(words or ["--help"])
     try:
         return COMMANDS[arguments.command](arguments.rest)
     except LatentkitError as error:
@@ -83,12 +84,13 @@ def _lab(argv: list[str]) -> int:
 
 def _lessons() -> Path:
     """Find the folder of lessons: below the current folder, else beside the package."""
-    places = [Path.cwd() / "notebooks", Path(__file__).resolve().parent.parent / "notebooks"]
+    roots = dict.fromkeys([Path.cwd(), Path(__file__).resolve().parent.parent])
+    places = [root / "notebooks" for root in roots]
     for place in places:
         if any(place.glob("*.ipynb")):
             return place
     raise LatentkitError(
-        f"No lessons found: looked for .ipynb files in {places[0]} and {places[1]}. "
+        f"No lessons found: there is no .ipynb file in {' or '.join(map(str, places))}. "
         "Start this in the folder of the project, where README.md and notebooks/ are."
     )
 
@@ -106,9 +108,9 @@ def _doctor(argv: list[str]) -> int:
     """Check this computer: Python, packages, torch's device, nano, JupyterLab."""
     if argv:
         raise LatentkitError(f"doctor takes no arguments, got {' '.join(argv)!r}.")
-    findings = [_python(), *_packages(), _device(), _nano(), _notebooks(), _chromium()]
+    findings = [_python(), *_packages(), _jupyterlab(), _device(), _nano(), _lessons_found(), _chromium()]
     width = max(len(finding.what) for finding in findings)
-    print(f"latentkit {latentkit.__version__} in {Path(__file__).parent}\n")
+    print(f"latentkit {lk.__version__} in {Path(__file__).parent}\n")
     for finding in findings:
         print(f"  {finding.verdict:4}  {finding.what:{width}}  {finding.found}")
     broken = sum(finding.verdict == "FAIL" for finding in findings)
@@ -117,10 +119,7 @@ def _doctor(argv: list[str]) -> int:
 
 
 def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("FAIL", "Python", f"{found}; latentkit needs 3.11 or newer")
-    return Finding("ok", "Python", f"{found} at {sys.executable}")
+    return Finding("ok", "Python", f"{sys.version.split()[0]} at {sys.executable}")
 
 
 def _packages() -> Iterator[Finding]:
@@ -133,22 +132,28 @@ def _packages() -> Iterator[Finding]:
         yield Finding("FAIL", "latentkit", "not installed in this Python. Run: pip install -e '.[lab]'")
         return
     for requirement in asked:
-        lab = not (requirement.marker is None or requirement.marker.evaluate({"extra": ""}))
-        if lab and requirement.name != "jupyterlab":
-            continue
-        missing: Literal["note", "FAIL"] = "note" if lab else "FAIL"
-        try:
-            found = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            extra = "[lab]" if lab else ""
-            advice = f"not installed. Run: pip install 'latentkit{extra}'"
-            yield Finding(missing, requirement.name, advice)
-            continue
-        if requirement.specifier.contains(found, prereleases=True):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue  # belongs to an extra
+        wanted = f"{requirement.name}{requirement.specifier}"
+        found = _version(requirement.name)
+        if found and requirement.specifier.contains(found, prereleases=True):
             yield Finding("ok", requirement.name, found)
         else:
-            wanted = f"{requirement.name}{requirement.specifier}"
-            yield Finding(missing, requirement.name, f"{found} is too old. Run: pip install '{wanted}'")
+            state = f"{found} is too old" if found else "not installed"
+            yield Finding("FAIL", requirement.name, f"{state}. Run: pip install '{wanted}'")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _jupyterlab() -> Finding:
+    found = _version("jupyterlab")
+    advice = "not installed; to open the lessons run: pip install 'latentkit[lab]'"
+    return Finding("ok" if found else "note", "jupyterlab", found or advice)
 
 
 def _device() -> Finding:
@@ -172,7 +177,7 @@ def _nano() -> Finding:
     return Finding("ok", "nano", f"{megabytes:.1f} MB of weights shipped with the package")
 
 
-def _notebooks() -> Finding:
+def _lessons_found() -> Finding:
     try:
         return Finding("ok", "lessons", str(_lessons()))
     except LatentkitError as error:

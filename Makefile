@@ -1,0 +1,74 @@
+# The two commands of the README are `make lab` and `make test`. Each is all the set-up there is: the first call
+# makes .venv and installs into it, a later one starts at once.
+#
+#   make lab                      JupyterLab on the lessons
+#   make lab ARGS="--port=8889"   the same, with options for JupyterLab
+#   make test                     every gate that a change has to pass
+#   make test ARGS="-k faust"     the same, with options for pytest
+#   make lint                     the gates that take seconds
+#   make notebooks                build and run every lesson's .ipynb from the .py beside it
+#   make constraints              write constraints.txt anew from what installs today
+#   make clean                    remove what these leave behind, .venv too
+#
+# On Linux pip brings torch with everything for NVIDIA cards (gigabytes). Without such a card, say on the first call
+#   make lab TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+ARGS ?=
+
+# Called as modules, so that the environment still works when its folder was moved.
+python := $(VENV)/bin/python
+pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: help lab test lint notebooks constraints clean
+
+help:
+	@sed -n '4,11s/^#   //p' Makefile
+
+lab: $(VENV)/.lab
+	$(python) -m latentkit.cli lab $(ARGS)
+
+test: lint
+	HF_HUB_OFFLINE=1 $(python) -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+notebooks: $(VENV)/.test
+	$(python) .ci/notebooks.py $(ARGS)
+
+# The stamp is made last, so an interrupted install is taken up again; it is older than pyproject.toml after a change.
+$(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"latentkit needs Python 3.11 or newer, $(PYTHON) is {sys.version.split()[0]}. Name another one: make $* PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(pip_install) --constraint constraints.txt --editable ".[$*]"
+	@touch $@ $(if $(filter test,$*),$(VENV)/.lab)  # the tests have all that the lessons need
+
+# A new environment each time: what was installed by hand must not get into the list. torch stays where it is;
+# raise TORCH by hand. "+cpu" is the build of one machine, not the version.
+TORCH ?= 2.13.0
+constraints:
+	rm -rf .venv-constraints
+	$(PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/python -m pip install --disable-pip-version-check "torch==$(TORCH)" --editable ".[test,lab]"
+	{ printf '%s\n' \
+	    '# Exact versions of everything that ".[test,lab]" installs, as tested together.' \
+	    '# Written by `make constraints`; the lower bounds stand in pyproject.toml.'; \
+	  .venv-constraints/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//'; \
+	} > constraints.txt
+	rm -rf .venv-constraints
+
+clean:
+	rm -rf $(VENV) .venv-* build dist test-results *.egg-info \
+	  .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
