@@ -134,5 +134,5 @@ class SandwichBlock(nn.Module):
     ) -> Float[Tensor, "batch token hidden"]:
         """Return the residual stream after this block."""
         x = self.norm_2(self.attn(self.norm_1(x), rope, cache, key) + x)
-        x = self.norm_4(self.mlp(self.norm_3(x)) + x)
-        return x
+        out: Tensor = self.norm_4(self.mlp(self.norm_3(x)) + x)
+        return out

@@ -51,7 +51,8 @@ class HuginnModel:
         c = self.config
         stacks = f"{c.n_layers_in_prelude}+{c.n_layers_in_recurrent_block}×r+{c.n_layers_in_coda}"
         dtype = str(self.dtype).removeprefix("torch.")
-        return f"<{self.name}: {stacks} blocks, hidden {c.n_embd}, vocab {c.vocab_size}, {dtype} on {self.device}>"
+        sizes = f"hidden {c.n_embd}, vocab {c.vocab_size}"
+        return f"<{self.name}: {stacks} blocks, {sizes}, {dtype} on {self.device}>"
 
     @property
     def config(self) -> HuginnConfig:
@@ -82,6 +83,10 @@ class HuginnModel:
     def context_length(self) -> int:
         """Longest sequence that the model was made for."""
         return self.config.block_size
+
+    def new_cache(self) -> FullCache:
+        """Return an empty cache for `embed`: each new token is then read once."""
+        return FullCache()
 
     @torch.no_grad()
     def embed(

@@ -1,0 +1,196 @@
+"""Reads and writes a model's folder in the released layout: config.json, safetensors, tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from latentkit.errors import ModelError
+from latentkit.models.huginn import Huginn, HuginnConfig, rope_table
+
+__all__ = ["empty_module", "read_config", "read_module", "write_module"]
+
+_INDEX = "model.safetensors.index.json"
+_SINGLE = "model.safetensors"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the folder's ``config.json``.
+
+    Raises
+    ------
+    ModelError
+        If it is not there or is no JSON object.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(
+            f"{folder} has no config.json, so it is not a model folder. Pass the folder that holds one."
+        )
+    return _read_json(path)
+
+
+def empty_module(config: HuginnConfig, dtype: torch.dtype, device: torch.device | str = "cpu") -> Huginn:
+    """Return a network whose weights have room but no values yet; nothing is initialised twice."""
+    with torch.device("meta"):
+        module = Huginn(config)
+    module = module.to(dtype).to_empty(device=device)
+    return module.tie()
+
+
+def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | str) -> Huginn:
+    """Build the network of a folder with the folder's weights.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds config.json and model.safetensors, or shards with an index.
+    dtype : torch.dtype, optional
+        None keeps the stored one; on the CPU the weights are then the memory-mapped file itself.
+    device : torch.device or str
+        Where the weights go, one tensor at a time.
+
+    Raises
+    ------
+    ModelError
+        Names each tensor that is missing, not of this architecture or of a wrong shape, and each file
+        that is missing or cut short.
+    """
+    config = HuginnConfig.from_dict(read_config(folder))
+    with torch.device("meta"):
+        module = Huginn(config)
+    expected = dict(module.named_parameters())
+    files = _files(folder)
+    _check(folder, config, {k: tuple(v.shape) for k, v in expected.items()}, _shapes(files))
+    for path, names in _by_file(files):
+        with safe_open(path, framework="pt") as file:
+            for name in names:
+                tensor = file.get_tensor(name)
+                if name in expected:
+                    _set(module, name, tensor.to(device=device, dtype=dtype or tensor.dtype))
+                elif name == "freqs_cis":
+                    _check_rope(path, config, tensor)
+    return module.tie()
+
+
+def write_module(module: Huginn, folder: Path, dtype: torch.dtype | None = None) -> None:
+    """Write config.json and model.safetensors in the released layout; a tied head is left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: weight.detach().to("cpu", dtype).contiguous() for name, weight in module.named_parameters()
+    }
+    save_file(tensors, folder / _SINGLE, metadata={"format": "pt"})
+    stored = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    config = {**module.config.to_dict(), "torch_dtype": stored}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is not readable JSON ({error}). Copy the model folder again.") from error
+    if not isinstance(values, dict):
+        raise ModelError(
+            f"{path} holds a {type(values).__name__}, not an object. Copy the model folder again."
+        )
+    return values
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return, for each tensor name, the file that holds it."""
+    if (folder / _INDEX).is_file():
+        weight_map = _read_json(folder / _INDEX).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise ModelError(f"{folder / _INDEX} has no weight_map. Copy the model folder again.")
+        return {name: folder / Path(file).name for name, file in weight_map.items()}
+    path = folder / _SINGLE
+    if not path.is_file():
+        raise ModelError(f"{folder} holds neither {_SINGLE} nor {_INDEX}. Copy the weights there.")
+    return dict.fromkeys(_names(path), path)
+
+
+def _by_file(files: dict[str, Path]) -> Iterator[tuple[Path, list[str]]]:
+    for path in sorted(set(files.values())):
+        yield path, [name for name, where in files.items() if where == path]
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise ModelError(f"The weight file {path} is missing. Copy the model folder again.")
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"The weight file {path} is damaged or cut short ({error}). Copy or download it again."
+        ) from error
+
+
+def _names(path: Path) -> list[str]:
+    with _open(path) as file:
+        return list(file.keys())
+
+
+def _shapes(files: dict[str, Path]) -> dict[str, tuple[int, ...]]:
+    """Read every tensor's shape from the files' headers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path, names in _by_file(files):
+        with _open(path) as file:
+            if odd := sorted(set(file.keys()) ^ set(names)):
+                msg = f"{path} and {_INDEX} disagree about {_listed(odd)}. Copy the model folder again."
+                raise ModelError(msg)
+            shapes.update({name: tuple(file.get_slice(name).get_shape()) for name in names})
+    return shapes
+
+
+def _check(
+    folder: Path,
+    config: HuginnConfig,
+    expected: dict[str, tuple[int, ...]],
+    found: dict[str, tuple[int, ...]],
+) -> None:
+    """Compare the checkpoint's tensors with the architecture's and name what differs."""
+    optional: dict[str, tuple[int, ...]] = {"freqs_cis": (1, config.block_size, 1, config.head_dim // 2, 2)}
+    if config.tie_embeddings:
+        optional["lm_head.weight"] = expected["transformer.wte.weight"]
+    known = {**optional, **expected}
+    problems = []
+    if missing := sorted(expected.keys() - found.keys()):
+        problems.append(f"lacks {_listed(missing)}")
+    if extra := sorted(found.keys() - known.keys()):
+        problems.append(f"holds {_listed(extra)}, which this architecture does not have")
+    wrong = [name for name in sorted(found.keys() & known.keys()) if found[name] != known[name]]
+    problems += [f"has {name} of shape {list(found[name])} instead of {list(known[name])}" for name in wrong]
+    if problems:
+        msg = (
+            f"The checkpoint in {folder} {'; '.join(problems)}. "
+            "Check that config.json and the weights belong together."
+        )
+        raise ModelError(msg)
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _check_rope(path: Path, config: HuginnConfig, stored: Tensor) -> None:
+    """Refuse a rotary table that does not follow from the config: its model would be another one."""
+    table = rope_table(config, torch.arange(config.block_size))
+    if not torch.allclose(stored.float().view_as(table), table, atol=1e-2):
+        raise ModelError(
+            f"freqs_cis in {path} does not follow from rope_base = {config.rope_base:g} in config.json. "
+            "Check that config.json and the weights belong together."
+        )
+
+
+def _set(module: nn.Module, name: str, tensor: Tensor) -> None:
+    parent, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(parent), leaf, nn.Parameter(tensor, requires_grad=False))

@@ -1,0 +1,7 @@
+"""What is done with a model: runs that turn a prompt into a trace."""
+
+from __future__ import annotations
+
+from latentkit.run.recurrence import run_recurrence
+
+__all__ = ["run_recurrence"]

@@ -1,0 +1,222 @@
+"""What a trace is: its dimensions and variables; how it is checked, saved and opened.
+
+A trace is a plain `xarray.Dataset`, so ``.sel``, ``.plot`` and ``.to_dataframe`` work as everywhere. This
+module needs no torch: a trace made on a GPU opens on any laptop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from latentkit.errors import TraceError
+
+__all__ = ["COORDS", "VARIABLES", "Variable", "check_trace", "need_dim", "open_trace", "save_trace"]
+
+Shape = tuple[str, ...]
+
+
+class Variable(NamedTuple):
+    """One variable of a trace: its dimensions, and the words that a plot takes for its axis."""
+
+    dims: Shape
+    long_name: str
+    units: str | None = None
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        """The xarray attributes that say the same."""
+        units = {} if self.units is None else {"units": self.units}
+        return {"long_name": self.long_name, **units}
+
+
+#: Coordinates of a trace.
+COORDS: dict[str, Variable] = {
+    "token": Variable(("token",), "position in the sequence"),
+    "token_text": Variable(("token",), "token as decoded, unescaped"),
+    "token_id": Variable(("token",), "number of the token in the vocabulary"),
+    "is_generated": Variable(("token",), "whether the model wrote this token"),
+    "iteration": Variable(("iteration",), "passes of the core block"),
+}
+
+#: Variables of a trace; `state` and the readouts are there when they were asked for.
+VARIABLES: dict[str, Variable] = {
+    "distance": Variable(("token", "iteration"), "‖s_i − s*‖"),
+    "step_size": Variable(("token", "iteration"), "‖s_i − s_{i−1}‖"),
+    "step_cosine": Variable(("token", "iteration"), "cosine of successive steps"),
+    "readout_id": Variable(("token", "iteration", "rank"), "likeliest next token if stopped here"),
+    "readout_text": Variable(("token", "iteration", "rank"), "likeliest next token if stopped here"),
+    "readout_probability": Variable(("token", "iteration", "rank"), "probability of that token"),
+    "entropy": Variable(("token", "iteration"), "entropy of the readout", "nats"),
+    "kl": Variable(("token", "iteration"), "KL(readout at the limit ‖ readout at i)", "nats"),
+    "state": Variable(("token", "iteration", "hidden"), "normalised latent state s_i"),
+}
+
+_REQUIRED = ("distance", "step_size", "token_text", "token_id")
+_ADVICE = "Pass what `run_recurrence` returns."
+
+
+def check_trace(trace: xr.Dataset) -> xr.Dataset:
+    """Return the dataset unchanged if it is a trace, else say what is wrong with it.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From a ``run_*`` function, or put together by hand.
+
+    Returns
+    -------
+    Dataset
+        The same object.
+
+    Raises
+    ------
+    TraceError
+        If it is no dataset, lacks a variable that every trace has, or has one over other dimensions.
+    """
+    if not isinstance(trace, xr.Dataset):
+        msg = f"Expected a trace (an xarray.Dataset), got {type(trace).__name__}. {_ADVICE}"
+        raise TraceError(msg)
+    if missing := [name for name in _REQUIRED if name not in trace.variables]:
+        msg = f"This dataset lacks {', '.join(missing)}, so it is not a trace. {_ADVICE}"
+        raise TraceError(msg)
+    for name, variable in {**COORDS, **VARIABLES}.items():
+        if name in trace.variables and trace[name].dims != variable.dims:
+            msg = (
+                f"The variable {name} has the dimensions {trace[name].dims}; in a trace it has "
+                f"{variable.dims}. Transpose it, or select one seed or prompt first."
+            )
+            raise TraceError(msg)
+    return trace
+
+
+def need_dim(data: xr.Dataset | xr.DataArray, dim: str, advice: str) -> None:
+    """Raise a `TraceError` that ends with ``advice`` unless ``data`` has the dimension ``dim``."""
+    if dim not in data.dims:
+        msg = f"Expected a dimension {dim!r}, got {tuple(data.dims)}. {advice}"
+        raise TraceError(msg)
+
+
+def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Save a trace as one compressed netCDF-4 file.
+
+    Parameters
+    ----------
+    trace : Dataset
+        What a ``run_*`` function returned.
+    path : path
+        For example ``"faust.nc"``. The file is written beside its place and moved there when it is whole, so
+        a crash never leaves half a file and an earlier one is kept until then.
+
+    Returns
+    -------
+    Path
+        Where it was saved.
+
+    Raises
+    ------
+    TraceError
+        If ``trace`` is no trace, or the folder does not exist.
+
+    See Also
+    --------
+    open_trace : reads the file back, identical.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
+        raise TraceError(msg)
+    packed = _pack(check_trace(trace))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        packed.to_netcdf(beside, engine="h5netcdf", encoding=_compression(packed))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open a trace that `save_trace` wrote. Needs neither torch nor the model.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Dataset
+        Identical to what was saved, held in memory; the file is closed.
+
+    Raises
+    ------
+    TraceError
+        If there is no such file, it is damaged, or it is not a trace.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"There is no file {path}. Pass the path that `save_trace` returned."
+        raise TraceError(msg)
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            packed = file.load()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is not a readable netCDF-4 file ({error}). Save the trace again with `save_trace`."
+        raise TraceError(msg) from error
+    try:
+        return check_trace(_unpack(packed))
+    except (TraceError, KeyError, ValueError) as error:
+        msg = f"{path} holds no trace: {error}"
+        raise TraceError(msg) from error
+
+
+def _pack(trace: xr.Dataset) -> xr.Dataset:
+    """Replace texts by ASCII JSON, which can hold NUL and lone surrogates, and readouts by a table."""
+    packed = trace.copy()
+    if "readout_text" in packed:
+        names = dict(
+            zip(packed.readout_id.values.ravel().tolist(), packed.readout_text.values.ravel(), strict=True)
+        )
+        packed = packed.drop_vars("readout_text")
+        packed["readout_table_id"] = ("readout_table", np.array(list(names), dtype=np.int64))
+        packed["readout_table_text"] = ("readout_table", _to_json(names.values()))
+    packed["token_text"] = ("token", _to_json(packed.token_text.values), packed.token_text.attrs)
+    return packed
+
+
+def _unpack(packed: xr.Dataset) -> xr.Dataset:
+    trace = packed.copy()
+    trace["token_text"] = ("token", _from_json(packed.token_text.values), packed.token_text.attrs)
+    if "readout_table" in trace.dims:
+        names = dict(
+            zip(
+                trace.readout_table_id.values.tolist(),
+                _from_json(trace.readout_table_text.values),
+                strict=True,
+            )
+        )
+        ids = trace.readout_id
+        texts = np.array([names[i] for i in ids.values.ravel().tolist()], dtype=object).reshape(ids.shape)
+        trace["readout_text"] = (ids.dims, texts, VARIABLES["readout_text"].attrs)
+        trace = trace.drop_vars(["readout_table_id", "readout_table_text"])
+    return trace.drop_encoding().set_coords([name for name in COORDS if name in trace.variables])
+
+
+def _to_json(texts: Iterable[str]) -> np.ndarray[Any, Any]:
+    return np.array([json.dumps(text) for text in texts], dtype=object)
+
+
+def _from_json(texts: Iterable[str]) -> np.ndarray[Any, Any]:
+    return np.array([json.loads(text) for text in texts], dtype=object)
+
+
+def _compression(packed: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
+    numbers = [name for name, v in packed.variables.items() if v.dtype.kind in "fiu" and v.ndim > 1]
+    return {str(name): {"zlib": True, "complevel": 4, "shuffle": True} for name in numbers}
