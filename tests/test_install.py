@@ -1,0 +1,248 @@
+"""Installing: what is declared, what is pinned, what the wheel holds, what the two commands do."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import latentkit as lk
+from latentkit import cli
+from latentkit.errors import LatentkitError
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+EXTRAS = PYPROJECT["optional-dependencies"]
+
+# Where conda-forge spells a name in another way.
+CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
+
+
+def _specifiers(lines):
+    requirements = [Requirement(line) for line in lines]
+    return {requirement.name: str(requirement.specifier) for requirement in requirements}
+
+
+def test_environment_yml_asks_for_what_pyproject_asks_for():
+    environment = yaml.safe_load((PROJECT / "environment.yml").read_text())
+    *packages, pip = environment["dependencies"]
+    asked = _specifiers(PYPROJECT["dependencies"] + EXTRAS["lab"])
+    expected = {CONDA_NAMES.get(name, name): specifier for name, specifier in asked.items()}
+    expected |= {"python": PYPROJECT["requires-python"], "pip": ""}
+    assert _specifiers(packages) == expected
+    assert pip == {"pip": ["-e ."]}
+    assert environment["channels"] == ["conda-forge"]
+
+
+def _constraints():
+    return _specifiers(
+        line for line in (PROJECT / "constraints.txt").read_text().splitlines() if not line.startswith("#")
+    )
+
+
+def test_constraints_are_exact_versions_from_the_index():
+    assert all(re.fullmatch(r"==[\w.]+", specifier) for specifier in _constraints().values())
+    assert _constraints()["torch"] == "==2.13.0"
+
+
+def test_constraints_hold_everything_that_the_lessons_and_the_tests_install():
+    pinned = {canonicalize_name(name): version[2:] for name, version in _constraints().items()}
+    lines = PYPROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]
+    for requirement in map(Requirement, lines):
+        if requirement.name != "latentkit":
+            assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
+
+
+def test_every_library_that_the_package_imports_is_declared():
+    imported = set()
+    for path in Path(lk.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    extras = [line for extra in ("lab", "train", "cluster", "classroom") for line in EXTRAS[extra]]
+    declared = {name.replace("-", "_") for name in _specifiers(PYPROJECT["dependencies"] + extras)}
+    assert imported - sys.stdlib_module_names - declared == {"latentkit"}
+
+
+def test_the_extra_for_tests_holds_the_one_for_lessons():
+    assert "latentkit[lab]" in EXTRAS["test"]
+
+
+def test_installed_metadata_is_of_this_version():
+    assert metadata.version("latentkit") == lk.__version__
+
+
+def test_wheel_holds_every_file_of_the_package(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("latentkit/")}
+    package = Path(lk.__file__).parent
+    files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert held == {path.relative_to(package.parent).as_posix() for path in files}
+    assert {f"latentkit/models/nano/{name}" for name in cli.NANO_FILES} <= held
+
+
+# The two commands, with a Python that only writes down what it is asked to do.
+
+STAND_IN = """#!/usr/bin/env bash
+printf '%s\\n' "$*" >> "$CALLS"
+if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/lint-imports"; fi
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Call make in a copy of the project's metadata; what it had Python do comes back as lines."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(PROJECT / name, tmp_path)
+    python = tmp_path / "python-stand-in"
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    calls = tmp_path / "calls"
+
+    def run(*arguments):
+        calls.write_text("")
+        plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+        command = ["make", *arguments, f"PYTHON={python}", "VENV=.venv"]
+        subprocess.run(
+            command, cwd=tmp_path, env=plain | {"CALLS": str(calls)}, check=True, capture_output=True
+        )
+        return [line for line in calls.read_text().splitlines() if not line.startswith("-c")]
+
+    return run
+
+
+PIP = "-m pip install --disable-pip-version-check"
+
+
+def test_make_lab_makes_an_environment_installs_and_opens_the_lessons(make):
+    assert make("lab", "ARGS=--port=8889") == [
+        "-m venv .venv",
+        f"{PIP} --constraint constraints.txt --editable .[lab]",
+        "-m latentkit.cli lab --port=8889",
+    ]
+
+
+def test_make_test_runs_every_gate_and_pytest_last(make):
+    assert make("test", "ARGS=-k faust") == [
+        "-m venv .venv",
+        f"{PIP} --constraint constraints.txt --editable .[test]",
+        "-m ruff check .",
+        "-m ruff format --check .",
+        "-m mypy",
+        "--no-logo",
+        "-m pytest -k faust",
+    ]
+
+
+def test_second_call_installs_nothing(make):
+    make("test")
+    assert make("lab") == ["-m latentkit.cli lab"]
+
+
+def test_changed_constraints_are_installed(make, tmp_path):
+    make("lab")
+    stamp = (tmp_path / ".venv" / ".lab").stat().st_mtime
+    os.utime(tmp_path / "constraints.txt", (stamp + 5, stamp + 5))
+    assert any(line.startswith(PIP) for line in make("lab"))
+
+
+def test_torch_index_is_handed_to_pip(make):
+    index = "https://download.pytorch.org/whl/cpu"
+    install = next(line for line in make("lab", f"TORCH_INDEX={index}") if line.startswith(PIP))
+    assert install == f"{PIP} --extra-index-url {index} --constraint constraints.txt --editable .[lab]"
+
+
+# The command line.
+
+
+@pytest.fixture
+def lab_options(monkeypatch):
+    """Catch what `latentkit lab` would start JupyterLab with."""
+    from jupyterlab.labapp import LabApp
+
+    options = []
+    monkeypatch.setattr(LabApp, "launch_instance", options.extend)
+    return options
+
+
+def test_lab_opens_the_first_lesson_of_the_current_folder(lab_options, tmp_path, monkeypatch):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name in ("02_convergence.ipynb", "00_start_here.ipynb"):
+        (folder / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["lab", "--no-browser", "--port=8889"]) == 0
+    assert lab_options[:2] == [
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+    ]
+    assert lab_options[-2:] == ["--no-browser", "--port=8889"]
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_allows_root_only_to_root(user, allowed, lab_options, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    cli.main(["lab"])
+    assert ("--allow-root" in lab_options) is allowed
+
+
+def test_lab_without_lessons_says_where_it_looked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "latentkit" / "cli.py"))
+    assert cli.main(["lab"]) == 2
+    assert capsys.readouterr().err == (
+        f"latentkit lab: No lessons found: there is no .ipynb file in {tmp_path / 'notebooks'} or "
+        f"{tmp_path / 'site-packages' / 'notebooks'}. "
+        "Start this in the folder of the project, where README.md and notebooks/ are.\n"
+    )
+
+
+def test_doctor_finds_this_environment_well(capsys):
+    status = cli.main(["doctor"])
+    assert (status, capsys.readouterr().out.splitlines()[-1]) == (0, "All is well.")
+
+
+def test_doctor_names_a_missing_file_of_nano(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "NANO_FILES", (*cli.NANO_FILES, "lost.json"))
+    assert cli.main(["doctor"]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "FAIL" in line)
+    folder = Path(lk.__file__).parent / "models" / "nano"
+    assert line.split(maxsplit=2)[2] == f"lost.json missing in {folder}. Install latentkit again."
+
+
+def test_doctor_says_how_to_replace_a_package_that_is_too_old(monkeypatch, capsys):
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "xarray" else real(name))
+    assert cli.main(["doctor"]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "FAIL" in line)
+    assert line.split(maxsplit=2)[2] == "0.1 is too old. Run: pip install 'xarray>=2025.1'"
+
+
+def test_an_error_of_the_kit_ends_a_command_without_a_stack_trace(monkeypatch, capsys):
+    def fail(argv):
+        raise LatentkitError("No model named 'nona'.")
+
+    monkeypatch.setitem(cli.COMMANDS, "evaluate", fail)
+    assert cli.main(["evaluate", "nona"]) == 2
+    assert capsys.readouterr() == ("", "latentkit evaluate: No model named 'nona'.\n")
+
+
+def test_what_follows_a_command_goes_to_it_untouched(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "train", len)
+    assert cli.main(["train", "--help", "-x", "corpus"]) == 3

@@ -1,0 +1,82 @@
+"""The lessons as files: each .ipynb is the .py beside it, run, small and clean.
+
+That every cell runs and that the marked outputs come out the same is nbval's part (pytest's `--nbval-lax`).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+LESSONS = Path(__file__).resolve().parent.parent / "notebooks"
+SOURCES = sorted(LESSONS.glob("*.py"))
+CHECKED = "# NBVAL_CHECK_OUTPUT"
+
+lesson = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+
+
+def _code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _built(source):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def test_every_notebook_has_a_source_and_every_source_a_notebook():
+    assert [path.stem for path in SOURCES] == sorted(path.stem for path in LESSONS.glob("*.ipynb"))
+
+
+@lesson
+def test_notebook_is_what_its_source_says(source):
+    built = [(cell.cell_type, cell.source) for cell in _built(source).cells]
+    assert built == [(cell.cell_type, cell.source) for cell in jupytext.read(source).cells], (
+        f"{source.name} was changed since its notebook was built. Run: make notebooks ARGS={source.stem}"
+    )
+
+
+@lesson
+def test_every_cell_ran_in_order_on_a_fresh_kernel(source):
+    code = _code(_built(source))
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+@lesson
+def test_no_output_is_an_error_or_a_warning(source):
+    outputs = [output for cell in _code(_built(source)) for output in cell.outputs]
+    assert outputs
+    assert {output.output_type for output in outputs} <= {"display_data", "execute_result", "stream"}
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+
+
+@lesson
+def test_nothing_is_kept_that_only_a_live_kernel_can_show(source):
+    text = source.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert "widgets" not in json.loads(text)["metadata"]
+    assert "application/vnd.jupyter" not in text
+
+
+@lesson
+def test_notebook_is_small_enough_to_read_on_the_web(source):
+    assert source.with_suffix(".ipynb").stat().st_size < 500_000
+
+
+@lesson
+def test_some_numbers_of_the_lesson_are_compared_when_it_is_run_again(source):
+    compared = [cell for cell in _code(_built(source)) if CHECKED in cell.source]
+    assert compared
+    assert all(cell.outputs for cell in compared)
+
+
+@lesson
+def test_cells_are_short_and_define_nothing(source):
+    for cell in _code(jupytext.read(source)):
+        lines = [line for line in cell.source.splitlines() if line.strip() and line.strip() != CHECKED]
+        assert len(lines) <= 12, cell.source
+        definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, definitions)]
