@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from latentkit.models.config import HuginnConfig
 
-__all__ = ["GatedMLP", "KeyValueCache", "RMSNorm", "SandwichBlock", "rope_table"]
+__all__ = ["Embedding", "GatedMLP", "KeyValueCache", "Linear", "RMSNorm", "SandwichBlock", "rope_table"]
 
 
 class KeyValueCache(Protocol):
@@ -23,6 +23,24 @@ class KeyValueCache(Protocol):
     def update(self, key: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store under block ``key`` and return everything stored there, oldest position first."""
         ...
+
+
+class Linear(nn.Linear):
+    """A matrix without starting values: they come from a checkpoint or from `init_weights`.
+
+    Filling it here would be work done twice, and on torch's meta device, where a checkpoint's module is laid
+    out first, it would import a compiler.
+    """
+
+    def reset_parameters(self) -> None:
+        """Leave the values as they are in memory."""
+
+
+class Embedding(nn.Embedding):
+    """A table of vectors without starting values, for the same reason."""
+
+    def reset_parameters(self) -> None:
+        """Leave the values as they are in memory."""
 
 
 class RMSNorm(nn.Module):
@@ -65,8 +83,8 @@ class Attention(nn.Module):
         super().__init__()
         h, heads = config.n_embd, config.n_heads
         self.heads = heads
-        self.Wqkv = nn.Linear(h, 3 * h, bias=False)
-        self.proj = nn.Linear(h, h, bias=False)
+        self.Wqkv = Linear(h, 3 * h, bias=False)
+        self.proj = Linear(h, h, bias=False)
         self.qk_bias = nn.Parameter(torch.zeros(2, 1, heads, config.head_dim)) if config.qk_bias else None
 
     def forward(
@@ -104,8 +122,8 @@ class GatedMLP(nn.Module):
 
     def __init__(self, inputs: int, inner: int, outputs: int) -> None:
         super().__init__()
-        self.fc = nn.Linear(inputs, 2 * inner, bias=False)
-        self.proj = nn.Linear(inner, outputs, bias=False)
+        self.fc = Linear(inputs, 2 * inner, bias=False)
+        self.proj = Linear(inner, outputs, bias=False)
 
     def forward(self, x: Float[Tensor, "... inputs"]) -> Float[Tensor, "... outputs"]:
         """Return proj(SiLU(gate) · up)."""

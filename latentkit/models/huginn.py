@@ -30,7 +30,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from latentkit.errors import ArgumentError
-from latentkit.models.blocks import GatedMLP, KeyValueCache, RMSNorm, SandwichBlock, rope_table
+from latentkit.models.blocks import (
+    Embedding,
+    GatedMLP,
+    KeyValueCache,
+    Linear,
+    RMSNorm,
+    SandwichBlock,
+    rope_table,
+)
 from latentkit.models.config import HuginnConfig
 
 __all__ = ["ForwardOutput", "Huginn", "HuginnConfig", "init_weights", "random_state", "rope_table"]
@@ -49,10 +57,10 @@ class Stacks(nn.Module):
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
         h = config.n_embd
-        self.wte = nn.Embedding(config.vocab_size, h)
+        self.wte = Embedding(config.vocab_size, h)
         self.adapter: nn.Module | None = None  # injections `add` and `gate` have no weights
         if config.injection_type == "linear":
-            self.adapter = nn.Linear(2 * h, h, bias=config.bias)
+            self.adapter = Linear(2 * h, h, bias=config.bias)
         elif config.injection_type == "ffn":
             self.adapter = GatedMLP(2 * h, config.intermediate_size, h)
         self.prelude = _stack(config, config.n_layers_in_prelude)
@@ -75,14 +83,14 @@ class Huginn(nn.Module):
 
     Notes
     -----
-    Weights are left as torch makes them; call `init_weights` for a model to train, or load some.
+    Weights have no values yet: load a checkpoint, or call `init_weights` for a model to train.
     """
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
         self.config = config
         self.transformer = Stacks(config)
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.n_embd, config.vocab_size, bias=False)
         self.tie()
 
     def tie(self) -> Huginn:

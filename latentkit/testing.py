@@ -1,0 +1,147 @@
+"""For those who add a model: the laws that every recurrent-depth model keeps, checked on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentkit.models.contract import RecurrentModel
+
+__all__ = ["check_recurrent_model"]
+
+
+def check_recurrent_model(
+    model: RecurrentModel[Any], *, token_ids: Sequence[int] = (1, 2, 3, 1, 0), tolerance: float = 1e-4
+) -> None:
+    """Check that a model keeps the contract of `latentkit.models.contract`.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        In float32 and on the CPU, best at a small random configuration.
+    token_ids : sequence of int
+        A sequence to try, at least three tokens long.
+    tolerance : float
+        Largest absolute difference between numbers that should be equal up to rounding.
+
+    Raises
+    ------
+    AssertionError
+        Names the first law that is broken: shapes, seeds, purity, causality, unrolled = forward, cache.
+
+    Examples
+    --------
+    >>> import latentkit as lk
+    >>> check_recurrent_model(lk.load_model("nano-untrained"))
+    """
+    import torch
+
+    assert len(token_ids) >= 3, f"Pass at least three token ids, not {len(token_ids)}."
+    ids = torch.tensor([list(token_ids)])
+    for law in (_shapes, _seeds, _purity, _causality, _unrolled, _cache):
+        law(model, ids, tolerance)
+
+
+def _run(model: RecurrentModel[Any], ids: Any, steps: int, seed: int | None = 0) -> tuple[Any, Any]:
+    """Return context and state after some iterations."""
+    context = model.embed(ids)
+    state = model.initial_state(context, seed)
+    for _ in range(steps):
+        state = model.step(state, context)
+    return context, state
+
+
+def _close(a: Any, b: Any, tolerance: float, law: str) -> None:
+    assert a.shape == b.shape, f"{law}: shapes {tuple(a.shape)} and {tuple(b.shape)}."
+    worst = float((a - b).abs().max())
+    assert worst <= tolerance, f"{law}: they differ by {worst:.3g}, more than {tolerance:g}."
+
+
+def _shapes(model: RecurrentModel[Any], ids: Any, _tolerance: float) -> None:
+    batch, tokens = ids.shape
+    latent = (batch, tokens, model.hidden_size)
+    context, state = _run(model, ids, 1)
+    for verb, found, wanted in (
+        ("embed(…).embedding", context.embedding, latent),
+        ("initial_state", model.initial_state(context, 0), latent),
+        ("step", state, latent),
+        ("normalise", model.normalise(state), latent),
+        ("readout", model.readout(state, context), (batch, tokens, model.vocab_size)),
+    ):
+        assert tuple(found.shape) == wanted, f"{verb} has the shape {tuple(found.shape)}, not {wanted}."
+        assert not found.requires_grad, f"{verb} carries a gradient; run the verbs under torch.no_grad."
+        assert not found.is_inference(), (
+            f"{verb} is an inference tensor, of which no derivative can be taken."
+        )
+        assert found.isfinite().all(), f"{verb} is not finite."
+    assert state.dtype == model.dtype, f"step gives {state.dtype}, but model.dtype is {model.dtype}."
+    assert context.positions.tolist() == list(range(tokens)), "context.positions does not count from 0."
+
+
+def _seeds(model: RecurrentModel[Any], ids: Any, _tolerance: float) -> None:
+    import torch
+
+    context = model.embed(ids)
+    before = torch.random.get_rng_state()
+    first, again, other = (model.initial_state(context, seed) for seed in (0, 0, 1))
+    after = torch.random.get_rng_state()
+    assert torch.equal(after, before), "initial_state draws from torch's global generator."
+    assert torch.equal(first, again), "initial_state with the same seed gives another state."
+    assert not torch.equal(first, other), "initial_state with another seed gives the same state."
+    assert not torch.equal(first[:, 0], first[:, 1]), "initial_state starts every position alike."
+    assert not model.initial_state(context, None).any(), "initial_state with seed None is not zero."
+    prefix = model.initial_state(model.embed(ids[:, :2]), 0)
+    assert torch.equal(prefix, first[:, :2]), "initial_state of a position depends on the sequence's length."
+
+
+def _purity(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
+    import torch
+
+    context, state = _run(model, ids, 1)
+    kept, embedding = state.clone(), context.embedding.clone()
+    once = model.step(state, context)
+    model.readout(state, context)
+    model.normalise(state)
+    assert torch.equal(state, kept), "A verb changes the state that it is given, in place."
+    assert torch.equal(context.embedding, embedding), "A verb changes the context's embedding, in place."
+    _close(model.step(state, context), once, tolerance, "step gives another state when called again")
+
+
+def _causality(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
+    changed = ids.clone()
+    changed[:, -1] = (changed[:, -1] + 1) % model.vocab_size
+    runs = [_run(model, sequence, 3) for sequence in (ids, changed)]
+    results = [(state, model.readout(state, context)) for context, state in runs]
+    for name, a, b in zip(("states", "logits"), *results, strict=True):
+        _close(a[:, :-1], b[:, :-1], tolerance, f"Earlier {name} depend on a later token")
+        assert float((a[:, -1] - b[:, -1]).abs().max()) > 0, f"The last token does not change its own {name}."
+
+
+def _unrolled(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
+    import torch
+
+    for steps in (0, 1, 4):
+        context, state = _run(model, ids, steps)
+        start = model.initial_state(context, 0)
+        with torch.no_grad():
+            whole = model.module(ids, iterations=steps, initial_state=start).logits
+        law = f"The verbs and module.forward disagree after {steps} iterations"
+        _close(model.readout(state, context), whole, tolerance, law)
+
+
+def _cache(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
+    import torch
+
+    if not hasattr(model, "new_cache"):
+        return
+    context, state = _run(model, ids, 3)
+    wanted = model.readout(state, context)
+    cache, found = model.new_cache(), []
+    for part in (ids[:, :2], *ids[:, 2:].split(1, dim=1)):
+        context = model.embed(part, cache=cache)
+        state = model.initial_state(context, 0)
+        for _ in range(3):
+            state = model.step(state, context)
+        found.append(model.readout(state, context))
+    _close(torch.cat(found, dim=1), wanted, tolerance, "The cache changes the logits")
