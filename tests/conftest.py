@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,10 +57,13 @@ sys.addaudithook(_refuse_network)
 
 
 @pytest.fixture(autouse=True)
-def no_network(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that reached for the network, also where the code swallowed the refusal."""
+def no_network(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Fail a test that reached for the network, also where the code swallowed the refusal.
+
+    The value is what was reached for; a test that asks for `hub_online` may reach, in vain.
+    """
     _reached_for.clear()
-    yield
+    yield _reached_for
     if _reached_for and "hub_online" not in request.fixturenames:
         pytest.fail(f"This test reached for the network: {'; '.join(dict.fromkeys(_reached_for))}.")
 
@@ -71,6 +75,7 @@ def hub_online(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the hub's client waits between its tries
 
 
 @pytest.fixture(scope="session")

@@ -172,24 +172,24 @@ def test_torch_index_is_handed_to_pip(make):
 
 
 @pytest.fixture
-def lab_options(monkeypatch):
-    """Catch what `latentkit lab` would start JupyterLab with."""
+def lab_options(monkeypatch, tmp_path):
+    """Catch what `latentkit lab`, called beside a folder with two lessons, would start JupyterLab with."""
     from jupyterlab.labapp import LabApp
+
+    (tmp_path / "notebooks").mkdir()
+    for name in ("02_convergence.ipynb", "00_start_here.ipynb"):
+        (tmp_path / "notebooks" / name).touch()
+    monkeypatch.chdir(tmp_path)
 
     options = []
     monkeypatch.setattr(LabApp, "launch_instance", options.extend)
     return options
 
 
-def test_lab_opens_the_first_lesson_of_the_current_folder(lab_options, tmp_path, monkeypatch):
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    for name in ("02_convergence.ipynb", "00_start_here.ipynb"):
-        (folder / name).touch()
-    monkeypatch.chdir(tmp_path)
+def test_lab_opens_the_first_lesson_of_the_current_folder(lab_options, tmp_path):
     assert cli.main(["lab", "--no-browser", "--port=8889"]) == 0
     assert lab_options[:2] == [
-        f"--ServerApp.root_dir={folder}",
+        f"--ServerApp.root_dir={tmp_path / 'notebooks'}",
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
     ]
     assert lab_options[-2:] == ["--no-browser", "--port=8889"]
@@ -213,25 +213,38 @@ def test_lab_without_lessons_says_where_it_looked(tmp_path, monkeypatch, capsys)
     )
 
 
+def _diagnosis(capsys, subject):
+    """What the doctor's table says of one subject: the verdict and the finding."""
+    rows = (line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines())
+    return next((row[0], row[2]) for row in rows if row[1:2] == [subject])
+
+
 def test_doctor_finds_this_environment_well(capsys):
     status = cli.main(["doctor"])
     assert (status, capsys.readouterr().out.splitlines()[-1]) == (0, "All is well.")
 
 
-def test_doctor_names_a_missing_file_of_nano(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "NANO_FILES", (*cli.NANO_FILES, "lost.json"))
+def test_doctor_names_a_missing_file_of_nano(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "cli.py"))
+    folder = tmp_path / "models" / "nano"
+    folder.mkdir(parents=True)
+    for name in cli.NANO_FILES[1:]:
+        (folder / name).touch()
     assert cli.main(["doctor"]) == 1
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "FAIL" in line)
-    folder = Path(lk.__file__).parent / "models" / "nano"
-    assert line.split(maxsplit=2)[2] == f"lost.json missing in {folder}. Install latentkit again."
+    assert _diagnosis(capsys, "nano") == (
+        "FAIL",
+        f"config.json missing in {folder}. Install latentkit again.",
+    )
 
 
 def test_doctor_says_how_to_replace_a_package_that_is_too_old(monkeypatch, capsys):
     real = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "xarray" else real(name))
     assert cli.main(["doctor"]) == 1
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "FAIL" in line)
-    assert line.split(maxsplit=2)[2] == "0.1 is too old. Run: pip install 'xarray>=2025.1'"
+    assert _diagnosis(capsys, "xarray") == (
+        "FAIL",
+        "0.1 is too old. Run: pip install 'xarray>=2025.1'",
+    )
 
 
 def test_an_error_of_the_kit_ends_a_command_without_a_stack_trace(monkeypatch, capsys):

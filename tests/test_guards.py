@@ -1,0 +1,65 @@
+"""The guards that the other tests stand under: they bite."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+import torch
+from jaxtyping import Float, TypeCheckError, jaxtyped
+from shape_checks import check_shapes
+from torch import Tensor
+
+
+def test_another_machine_cannot_be_reached(hub_online):
+    with socket.socket() as outside, pytest.raises(OSError, match="network") as caught:
+        outside.connect(("192.0.2.1", 80))
+    assert str(caught.value) == "The tests run without a network, and this one reached for 192.0.2.1."
+
+
+def test_the_name_of_another_machine_is_not_looked_up(hub_online):
+    with pytest.raises(OSError, match="network") as caught:
+        socket.getaddrinfo("example.org", 443)
+    assert str(caught.value) == "The tests run without a network, and this one reached for example.org."
+
+
+def test_this_machine_can_be_reached():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.connect(("localhost", server.getsockname()[1]))
+
+
+def _ask_the_hub():
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    with pytest.raises(LocalEntryNotFoundError):
+        hf_hub_download("nobody/nothing", "config.json")
+
+
+def test_hub_is_told_to_stay_offline(no_network):
+    _ask_the_hub()
+    assert no_network == []
+
+
+def test_hub_that_is_not_told_so_reaches_in_vain(hub_online, no_network):
+    _ask_the_hub()
+    assert no_network
+
+
+def test_a_wrong_shape_is_an_error_anywhere_in_the_package():
+    from latentkit.models.huginn import Huginn, HuginnConfig
+
+    sizes = {"n_embd": 8, "n_heads": 2, "intermediate_size": 8, "vocab_size": 8, "block_size": 8}
+    config = HuginnConfig(**sizes)
+    with pytest.raises(TypeCheckError):
+        Huginn(config)(torch.zeros(3, dtype=torch.int64), iterations=1)
+
+
+def test_only_shapes_are_checked_so_that_a_plain_argument_meets_its_own_error():
+    @jaxtyped(typechecker=check_shapes)
+    def repeat(state: Float[Tensor, "token hidden"], times: int) -> int:
+        return times
+
+    assert repeat(torch.zeros(2, 3), "8") == "8"
+    with pytest.raises(TypeCheckError):
+        repeat(torch.zeros(3), 8)
