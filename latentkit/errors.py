@@ -54,6 +54,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "Known: 'huginn', 'nano'."
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(map(repr, names))}."

@@ -61,22 +61,23 @@ def _close(a: Any, b: Any, tolerance: float, law: str) -> None:
 def _shapes(model: RecurrentModel[Any], ids: Any, _tolerance: float) -> None:
     batch, tokens = ids.shape
     latent = (batch, tokens, model.hidden_size)
-    context, state = _run(model, ids, 1)
-    for verb, found, wanted in (
-        ("embed(…).embedding", context.embedding, latent),
-        ("initial_state", model.initial_state(context, 0), latent),
-        ("step", state, latent),
-        ("normalise", model.normalise(state), latent),
-        ("readout", model.readout(state, context), (batch, tokens, model.vocab_size)),
-    ):
-        assert tuple(found.shape) == wanted, f"{verb} has the shape {tuple(found.shape)}, not {wanted}."
-        assert not found.requires_grad, f"{verb} carries a gradient; run the verbs under torch.no_grad."
-        assert not found.is_inference(), (
-            f"{verb} is an inference tensor, of which no derivative can be taken."
-        )
-        assert found.isfinite().all(), f"{verb} is not finite."
+    context = model.embed(ids)
+    _fits("embed(…).embedding", context.embedding, latent)
+    state = model.initial_state(context, 0)
+    _fits("initial_state", state, latent)
+    state = model.step(state, context)
+    _fits("step", state, latent)
+    _fits("normalise", model.normalise(state), latent)
+    _fits("readout", model.readout(state, context), (batch, tokens, model.vocab_size))
     assert state.dtype == model.dtype, f"step gives {state.dtype}, but model.dtype is {model.dtype}."
     assert context.positions.tolist() == list(range(tokens)), "context.positions does not count from 0."
+
+
+def _fits(verb: str, found: Any, wanted: tuple[int, ...]) -> None:
+    assert tuple(found.shape) == wanted, f"{verb} has the shape {tuple(found.shape)}, not {wanted}."
+    assert not found.requires_grad, f"{verb} carries a gradient; run the verbs under torch.no_grad."
+    assert not found.is_inference(), f"{verb} is an inference tensor, of which no derivative can be taken."
+    assert found.isfinite().all(), f"{verb} is not finite."
 
 
 def _seeds(model: RecurrentModel[Any], ids: Any, _tolerance: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,49 +172,51 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
         raise TraceError(msg) from error
     try:
         return check_trace(_unpack(packed))
-    except (TraceError, KeyError, ValueError) as error:
+    except (TraceError, KeyError, TypeError, ValueError) as error:
         msg = f"{path} holds no trace: {error}"
         raise TraceError(msg) from error
 
 
 def _pack(trace: xr.Dataset) -> xr.Dataset:
-    """Replace texts by ASCII JSON, which can hold NUL and lone surrogates, and readouts by a table."""
+    """Write texts as ASCII JSON, which holds NUL and half characters; readouts as ids and one table of texts."""
     packed = trace.copy()
-    if "readout_text" in packed:
-        names = dict(
-            zip(packed.readout_id.values.ravel().tolist(), packed.readout_text.values.ravel(), strict=True)
-        )
+    if {"readout_id", "readout_text"} <= set(packed.variables):
+        ids, place = np.unique(packed.readout_id.values, return_index=True)
+        packed["table_id"] = ("table", ids)
+        packed["table_text"] = ("table", packed.readout_text.values.ravel()[place], packed.readout_text.attrs)
         packed = packed.drop_vars("readout_text")
-        packed["readout_table_id"] = ("readout_table", np.array(list(names), dtype=np.int64))
-        packed["readout_table_text"] = ("readout_table", _to_json(names.values()))
-    packed["token_text"] = ("token", _to_json(packed.token_text.values), packed.token_text.attrs)
+    for name, variable in packed.variables.items():
+        if variable.dtype.kind in "OUT":
+            texts = [json.dumps(text) for text in variable.values.ravel()]
+            coded = np.array(texts, dtype=object).reshape(variable.shape)
+            packed[name] = (variable.dims, coded, {**variable.attrs, "texts": "json"})
     return packed
 
 
 def _unpack(packed: xr.Dataset) -> xr.Dataset:
+    """Undo `_pack`."""
     trace = packed.copy()
-    trace["token_text"] = ("token", _from_json(packed.token_text.values), packed.token_text.attrs)
-    if "readout_table" in trace.dims:
-        names = dict(
-            zip(
-                trace.readout_table_id.values.tolist(),
-                _from_json(trace.readout_table_text.values),
-                strict=True,
-            )
-        )
-        ids = trace.readout_id
-        texts = np.array([names[i] for i in ids.values.ravel().tolist()], dtype=object).reshape(ids.shape)
-        trace["readout_text"] = (ids.dims, texts, VARIABLES["readout_text"].attrs)
-        trace = trace.drop_vars(["readout_table_id", "readout_table_text"])
+    for name, variable in packed.variables.items():
+        attrs = dict(variable.attrs)
+        if attrs.pop("texts", None) == "json":
+            texts = _text_array([json.loads(text) for text in variable.values.ravel()])
+            trace[name] = (variable.dims, texts.reshape(variable.shape), attrs)
+    if "table" in trace.dims:
+        place = np.searchsorted(trace.table_id.values, trace.readout_id.values)
+        texts = trace.table_text.values[place]
+        trace["readout_text"] = (trace.readout_id.dims, texts, trace.table_text.attrs)
+        trace = trace.drop_vars(["table_id", "table_text"])
     return trace.drop_encoding().set_coords([name for name in COORDS if name in trace.variables])
 
 
-def _to_json(texts: Iterable[str]) -> np.ndarray[Any, Any]:
-    return np.array([json.dumps(text) for text in texts], dtype=object)
+def _text_array(texts: list[str]) -> np.ndarray[Any, Any]:
+    """Make an array of texts.
 
-
-def _from_json(texts: Iterable[str]) -> np.ndarray[Any, Any]:
-    return np.array([json.loads(text) for text in texts], dtype=object)
+    One of objects keeps a NUL at the end of a text. Half a character cannot be in one: pandas, inside xarray,
+    encodes it as UTF-8 where pyarrow is installed.
+    """
+    half = any("\ud800" <= character <= "\udfff" for text in texts for character in text)
+    return np.array(texts, dtype=np.str_ if half else object)
 
 
 def _compression(packed: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
