@@ -48,8 +48,16 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell.id = f"cell-{index:02}"
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
+            _refuse_warnings(cell)
             cell.outputs = [output for output in cell.outputs if not _volatile(output)]
     return notebook
+
+
+def _refuse_warnings(cell: NotebookNode) -> None:
+    """Stop at a warning: a newcomer would meet it, and cleaning would hide it."""
+    text = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+    if "Warning" in text:
+        sys.exit(f"This cell warns:\n\n{cell.source}\n\n{text}")
 
 
 def _volatile(output: NotebookNode) -> bool:
