@@ -1,0 +1,47 @@
+"""Pictures from traces: each draws what it is given and hands back the matplotlib axes.
+
+Matplotlib is imported with the first name that is used, not with the package.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentkit.plot.alt import alt_text, with_alt
+    from latentkit.plot.colour import distance_limits
+    from latentkit.plot.convergence import plot_convergence
+    from latentkit.plot.description import describe_convergence
+    from latentkit.plot.labels import visible_token
+
+__all__ = [
+    "alt_text",
+    "describe_convergence",
+    "distance_limits",
+    "plot_convergence",
+    "visible_token",
+    "with_alt",
+]
+
+_HOME = {
+    "alt_text": "alt",
+    "describe_convergence": "description",
+    "distance_limits": "colour",
+    "plot_convergence": "convergence",
+    "visible_token": "labels",
+    "with_alt": "alt",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first asked for."""
+    if name not in _HOME:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

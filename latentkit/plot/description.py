@@ -1,0 +1,94 @@
+"""What a picture shows, in words computed from its data, for readers who do not see it."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from latentkit.plot.labels import token_label
+from latentkit.plot.selection import select_distance
+
+__all__ = ["describe_convergence"]
+
+_SETTLED = 0.01  # of the token's first distance
+
+
+def describe_convergence(
+    trace: xr.Dataset, *, tokens: slice | None = None, iterations: slice | None = None
+) -> str:
+    """Say in words what `plot_convergence` shows of a trace; its alt text.
+
+    Parameters
+    ----------
+    trace : Dataset
+        A trace from ``run_recurrence``.
+    tokens, iterations : slice, optional
+        As for `plot_convergence`.
+
+    Returns
+    -------
+    str
+        The kind of figure, how many tokens and iterations, the range of the distances, and the slowest
+        token: the one whose distance is the last to stay below 1 % of where it began, or that is
+        farthest above it where some tokens never do.
+
+    Raises
+    ------
+    TraceError, ArgumentError
+        As `plot_convergence`.
+    """
+    shown = select_distance(trace, tokens=tokens, iterations=iterations)
+    begun = select_distance(trace, tokens=tokens).isel(iteration=0).values
+    limit = f", the state after {trace.attrs['limit']} iterations" if "limit" in trace.attrs else ""
+    kind = (
+        f"Heatmap of the distance of each token's latent state from its limit{limit}: "
+        f"{_tokens(shown)} from top to bottom, {_iterations(shown)} from left to right, "
+        "colour on a logarithmic scale."
+    )
+    return " ".join(filter(None, [kind, _ranges(shown), _slowest(shown, begun)]))
+
+
+def _tokens(shown: xr.DataArray) -> str:
+    if shown.sizes["token"] == 1:
+        return _token(shown[0])
+    return f"{shown.sizes['token']} tokens, from {_token(shown[0])} to {_token(shown[-1])},"
+
+
+def _token(row: xr.DataArray) -> str:
+    return f"{row['token'].item()} “{token_label(str(row['token_text'].item()))}”"
+
+
+def _iterations(shown: xr.DataArray) -> str:
+    first, last = shown["iteration"].values[[0, -1]].tolist()
+    return f"iteration {first}" if first == last else f"iterations {first} to {last}"
+
+
+def _ranges(shown: xr.DataArray) -> str:
+    finite = shown.values[np.isfinite(shown.values)]
+    if not finite.size:
+        return "No distance is known."
+    text = f"Distances range from {finite.min():.3g} to {finite.max():.3g}"
+    first, last = (column[np.isfinite(column)] for column in shown.values.T[[0, -1]])
+    if shown.sizes["iteration"] == 1 or not (first.size and last.size):
+        return f"{text}."
+    return f"{text}; the median over tokens goes from {np.median(first):.3g} to {np.median(last):.3g}."
+
+
+def _slowest(shown: xr.DataArray, begun: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+    """Name the token that settles last; nothing where a single token or iteration leaves no choice."""
+    values, iterations = shown.values, shown["iteration"].values
+    usable = np.isfinite(values).all(axis=1) & np.isfinite(begun) & (begun > 0)
+    if usable.sum() < 2 or len(iterations) < 2:
+        return ""
+    relative = np.where(usable[:, None], values / np.where(usable, begun, 1.0)[:, None], 0.0)
+    above = relative >= _SETTLED
+    # Columns up to and with the last one above: 0 where a token is below from the first column on.
+    columns = np.where(above.any(axis=1), above.shape[1] - above[:, ::-1].argmax(axis=1), 0)
+    row = int(np.lexsort((relative[:, -1], columns))[-1])
+    if columns[row] == 0:
+        return "Every token stays below 1 % of its first distance throughout."
+    if columns[row] < above.shape[1]:
+        settled = f"stays below 1 % of its first distance from iteration {iterations[columns[row]]}"
+    else:
+        settled = f"is still at {relative[row, -1]:.2g} of its first distance at the end"
+    return f"The slowest token, {_token(shown[row])}, {settled}."
