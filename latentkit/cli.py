@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it, so `latentkit --help` and a
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import latentkit as lk
@@ -22,13 +24,9 @@ __all__ = ["main"]
 
 NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
-# JupyterLab asks for its news and its updates on the network and greets everyone with a question about it.
-# The lessons work without a network, and a newcomer should meet the lesson.
-QUIET_LAB = (
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.extension_manager=readonly",
-)
+# JupyterLab greets everyone with the question whether it may fetch its news. The lessons need no network, and
+# a newcomer should meet the lesson; who wants the news can still say so in the settings.
+LAB_DEFAULTS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,10 +73,13 @@ def _lab(argv: list[str]) -> int:
             "JupyterLab is not installed here. Install it with: pip install 'latentkit[lab]'"
         ) from None
     first = min(folder.glob("*.ipynb")).name
-    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}", *QUIET_LAB]
+    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}"]
+    options.append("--LabApp.extension_manager=readonly")  # its search for extensions needs a network
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # containers are often root; JupyterLab would refuse
-    LabApp.launch_instance([*options, *argv])
+    with TemporaryDirectory(prefix="latentkit-lab-") as settings:
+        Path(settings, "overrides.json").write_text(json.dumps(LAB_DEFAULTS), encoding="utf-8")
+        LabApp.launch_instance([*options, f"--LabApp.app_settings_dir={settings}", *argv])
     return 0
 
 
