@@ -1,0 +1,92 @@
+"""How many held-out problems a model answers, by kind, difficulty and number of iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from latentkit.training import tasks
+from latentkit.training.chat import BEGIN_TEXT, END_TURN, render_chat
+
+__all__ = ["by_difficulty", "share_right"]
+
+STEPS = {
+    "composition": (1, 2, 3, 4, 6, 8),
+    "floors": (1, 2, 3, 4, 6),
+    "path": (1, 2, 3, 4, 6),
+    "sums": (1, 2, 4, 8),
+    "parity": (1, 2, 4, 8),
+    "lookup": (1,),
+    "sorting": (1, 2, 3, 4),
+    "addition": (1, 2, 3),
+}
+ITERATIONS = (1, 2, 4, 8, 16, 32)
+
+
+def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int], dict[int, float]]:
+    """Return, for each kind and number of steps, the share answered right by number of iterations."""
+    return {
+        (kind, steps): share_right(
+            model, [tasks.make_problem(kind, seed=i, steps=steps) for i in range(problems)]
+        )
+        for kind, several in STEPS.items()
+        for steps in several
+    }
+
+
+def share_right(
+    model: Any, problems: Sequence[tasks.Problem], *, iterations: Sequence[int] = ITERATIONS, seed: int = 0
+) -> dict[int, float]:
+    """Share of problems whose whole answer the model would write, choosing the likeliest token each time.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        With a tokenizer.
+    problems : sequence of Problem
+        From `tasks.make_problem`.
+    iterations : sequence of int
+        Where to stop.
+    seed : int
+        Of the initial state.
+
+    Returns
+    -------
+    dict of int to float
+        By number of iterations, 0 to 1. A chat answer counts only if the turn ends after it.
+
+    Notes
+    -----
+    The right answer is given to the model and each of its tokens compared with the likeliest one. They all
+    agree exactly if the model, left alone, would have written that answer.
+    """
+    rows = [_encode(model.tokenizer, problem) for problem in problems]
+    longest = max(len(prompt) + len(answer) for prompt, answer in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)  # attention is causal: what follows is never read
+    asked = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for i, (prompt, answer) in enumerate(rows):
+        ids[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+        asked[i, len(prompt) : len(prompt) + len(answer)] = True
+    context = model.embed(ids)
+    state = model.initial_state(context, seed)
+    result = {}
+    for i in range(1, max(iterations) + 1):
+        state = model.step(state, context)
+        if i in iterations:
+            likeliest = model.readout(state, context)[:, :-1].argmax(-1).cpu()
+            right = (likeliest == ids[:, 1:]) | ~asked[:, 1:]
+            result[i] = float(right.all(dim=1).float().mean())
+    return result
+
+
+def _encode(tokenizer: Any, problem: tasks.Problem) -> tuple[list[int], list[int]]:
+    prompt, answer = BEGIN_TEXT + problem.prompt, problem.answer
+    if problem.chat:
+        prompt = render_chat([{"role": "user", "content": problem.prompt}], add_generation_prompt=True)
+        answer += END_TURN
+    return (
+        tokenizer.encode(prompt, add_special_tokens=False),
+        tokenizer.encode(answer, add_special_tokens=False),
+    )

@@ -1,0 +1,182 @@
+"""Documents from files, folders or a named dataset; never from what is held out."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from latentkit.errors import ArgumentError
+from latentkit.training.chat import BEGIN_TEXT, END_TEXT, render_chat
+from latentkit.training.tasks import shows_held_out_addition
+
+__all__ = ["find_files", "is_share_alike", "read_documents", "sample_texts"]
+
+DOCUMENT_END = "<|endoftext|>"
+SUFFIXES = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
+HELD_OUT = "heldout_"
+
+
+def find_files(source: str | Path) -> list[Path]:
+    """Return the files that a source stands for, in order of name; none if it is not on this disk.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file, or a folder: then every text and chat file in it and below, except those called
+        ``heldout_*``.
+
+    Raises
+    ------
+    ArgumentError
+        If a file is called ``heldout_*``, is of an unknown kind, or a folder has nothing to read.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.name.endswith(SUFFIXES) and p.is_file())
+        files = [p for p in files if not p.name.startswith(HELD_OUT)]
+        if not files:
+            raise ArgumentError(
+                f"The folder '{path}' holds nothing to train on. Put files there that end in "
+                f"{', '.join(SUFFIXES)} and are not called {HELD_OUT}*."
+            )
+        return files
+    if not path.is_file():
+        return []
+    if path.name.startswith(HELD_OUT):
+        raise ArgumentError(
+            f"'{path.name}' is held out: figures are measured on it, so it is never trained on. "
+            "Pass other files."
+        )
+    if not path.name.endswith(SUFFIXES):
+        raise ArgumentError(f"Cannot read '{path.name}'. Pass a file that ends in {', '.join(SUFFIXES)}.")
+    return [path]
+
+
+def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator[str]:
+    """Yield every document of a file or dataset as text ready to be encoded, special tokens in place.
+
+    A chat that shows an addition which is held out (see `latentkit.training.tasks`) is left out.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file as `find_files` returns it; else the name of a dataset on the hub, read with the
+        `datasets` package: its split ``train``, column ``messages`` or ``text``.
+    share_alike : bool
+        Keep records whose licence contains ``-SA-``.
+
+    Yields
+    ------
+    str
+        ``<|begin_text|>…<|end_text|>``; a chat in its template.
+
+    Raises
+    ------
+    ArgumentError
+        If the source is neither on this disk nor can be asked for by name, or a line is no record.
+    """
+    path = Path(source)
+    if not path.is_file():
+        yield from _records(_from_hub(str(source)), str(source), share_alike=share_alike)
+        return
+    with _open(path) as file:
+        if ".jsonl" in path.name:
+            yield from _records(_lines(file, path.name), path.name, share_alike=share_alike)
+        else:
+            yield from (f"{BEGIN_TEXT}{text}{END_TEXT}" for text in _texts(file))
+
+
+def sample_texts(sources: Iterable[str | Path], *, piece: int = 20_000, every: int = 5) -> Iterator[str]:
+    """Yield every so-manieth piece of the documents, enough to train a tokenizer on.
+
+    Parameters
+    ----------
+    sources : iterable of str or Path
+        As for `read_documents`.
+    piece : int
+        Length of a piece in characters; the last one of a source may be shorter.
+    every : int
+        One piece out of this many.
+    """
+    for source in sources:
+        waiting, count = "", 0
+        for document in read_documents(source):
+            waiting += document.replace(BEGIN_TEXT, "").replace(END_TEXT, "\n")
+            whole = len(waiting) // piece * piece
+            for start in range(0, whole, piece):
+                if (count := count + 1) % every == 1 % every:
+                    yield waiting[start : start + piece]
+            waiting = waiting[whole:]
+        if not count:
+            yield waiting
+
+
+def is_share_alike(record: Mapping[str, Any]) -> bool:
+    """Whether the record's licence obliges who shares to share alike.
+
+    Examples
+    --------
+    >>> is_share_alike({"licence": "CC-BY-SA-4.0"}), is_share_alike({"licence": "MIT"}), is_share_alike({})
+    (True, False, False)
+    """
+    return "-SA-" in str(record.get("licence", ""))
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
+
+
+def _texts(file: TextIO) -> Iterator[str]:
+    lines: list[str] = []
+    for line in file:
+        if line.rstrip("\n") == DOCUMENT_END:
+            yield "".join(lines).strip()
+            lines = []
+        else:
+            lines.append(line)
+    if rest := "".join(lines).strip():
+        yield rest
+
+
+def _lines(file: TextIO, name: str) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(file, start=1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise ArgumentError(
+                f"Line {number} of '{name}' is no JSON record ({error}). Write one object per line."
+            ) from error
+
+
+def _records(records: Iterable[Mapping[str, Any]], name: str, *, share_alike: bool) -> Iterator[str]:
+    for record in records:
+        if not share_alike and is_share_alike(record):
+            continue
+        if "messages" in record:
+            chat = render_chat(record["messages"])
+            if not shows_held_out_addition(chat):
+                yield chat
+        elif "text" in record:
+            yield f"{BEGIN_TEXT}{record['text'].strip()}{END_TEXT}"
+        else:
+            raise ArgumentError(
+                f"A record of '{name}' has {', '.join(sorted(record)) or 'nothing'}; "
+                "it needs 'messages' (a chat) or 'text'."
+            )
+
+
+def _from_hub(name: str) -> Iterable[Mapping[str, Any]]:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise ArgumentError(
+            f"There is no file or folder '{name}', and the package `datasets`, which would look for a "
+            "dataset of that name, is not installed. Correct the path, or `pip install datasets`."
+        ) from None
+    dataset: Iterable[Mapping[str, Any]] = load_dataset(name, split="train")
+    return dataset

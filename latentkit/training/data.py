@@ -1,0 +1,206 @@
+"""Tokens on disk, and batches of them that depend on nothing but the seed and the step."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from latentkit.errors import ArgumentError
+from latentkit.training import tasks
+from latentkit.training.chat import BEGIN_TEXT, END_TEXT, END_TURN, render_chat
+from latentkit.training.corpus import find_files, read_documents
+
+__all__ = ["Batch", "Mixture", "Source", "TaskSource", "TokenSource", "encode_file", "open_source"]
+
+IGNORED = -100
+_GOLDEN = (5**0.5 - 1) / 2
+LONG_SHARE = 0.1  # of the tokens
+LONG_LENGTHS = (512, 1024)
+
+
+class Batch(NamedTuple):
+    """What one step learns from; ``labels`` are already shifted, -100 is not asked for."""
+
+    token_ids: Int[Tensor, "batch token"]
+    labels: Int[Tensor, "batch token"]
+
+
+class Source(Protocol):
+    """Anything that gives rows of training text."""
+
+    def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return token ids and labels [length] of row ``index``; the same arguments, the same row."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    """Windows of a long row of tokens, documents packed one after another.
+
+    Successive rows start a golden section of the whole further on: whatever rows are taken, they hardly
+    overlap before most of the text has been read.
+    """
+
+    tokens: NDArray[np.uint16]
+
+    def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the window ``index`` and, as labels, the same window one token on."""
+        first = random.Random(f"window/{seed}").random()
+        span = len(self.tokens) - length
+        start = int((first + index * _GOLDEN) % 1.0 * span)
+        window = np.asarray(self.tokens[start : start + length + 1], dtype=np.int64)
+        return window[:-1], window[1:]
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """Rows full of graded problems; only the answers are asked for, the tables are left out of the loss."""
+
+    tokenizer: Tokenizer
+    kinds: tuple[str, ...] = tasks.TRAINED_KINDS
+
+    def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return a row of sheets, cut at ``length``."""
+        ids: list[int] = []
+        asked: list[bool] = []
+        for sheet in tasks.sheets(seed=f"{seed}/{index}", kinds=self.kinds):
+            for part, is_answer in sheet_parts(sheet):
+                piece = self.tokenizer.encode(part, add_special_tokens=False).ids
+                ids += piece
+                asked += [is_answer] * len(piece)
+            if len(ids) > length:
+                break
+        row = np.array(ids[: length + 1], dtype=np.int64)
+        labels = np.where(asked[1 : length + 1], row[1:], IGNORED)
+        return row[:-1], labels
+
+
+def sheet_parts(sheet: tasks.Sheet) -> Iterator[tuple[str, bool]]:
+    """Cut a sheet's text into what is given and what is to be answered (True)."""
+    if sheet.chat:
+        for question in sheet.questions:
+            yield render_chat([{"role": "user", "content": question.text}], add_generation_prompt=True), False
+            yield question.answer + END_TURN + END_TEXT, True
+        return
+    yield BEGIN_TEXT + sheet.table, False
+    for question in sheet.questions:
+        yield question.text, False
+        yield question.answer, True
+    yield END_TEXT, False
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Batches from several sources, each with a share of the rows.
+
+    Parameters
+    ----------
+    sources : sequence of (Source, float)
+        The shares need not sum to one.
+    rows, length : int
+        Rows of an ordinary batch and their length in tokens. A tenth of the tokens comes in longer rows
+        of 512 and 1,024 (as far as ``longest`` allows), fewer of them, so that a batch is as large.
+    seed : int
+        With the step, all that decides about a batch.
+    longest : int
+        The model's context.
+    """
+
+    sources: Sequence[tuple[Source, float]]
+    rows: int = 16
+    length: int = 256
+    seed: int = 0
+    longest: int = 1024
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of one step, on the CPU."""
+        rng = random.Random(f"batch/{self.seed}/{step}")
+        length = self._length(rng)
+        rows = max(1, self.rows * self.length // length)
+        edges = np.cumsum([share for _, share in self.sources])
+        drawn = []
+        for i in range(rows):
+            # one draw in each of `rows` equal parts: shares are met closely in every batch
+            point = (i + rng.random()) / rows * edges[-1]
+            source, _ = self.sources[int(np.searchsorted(edges, point, side="right"))]
+            drawn.append(source.row(step * self.rows + i, length, self.seed))
+        ids, labels = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        return Batch(ids, labels)
+
+    def _length(self, rng: random.Random) -> int:
+        longer = [n for n in LONG_LENGTHS if self.length < n <= self.longest]
+        # batches are (nearly) equally large, so a share of the batches is a share of the tokens
+        return rng.choice(longer) if longer and rng.random() < LONG_SHARE else self.length
+
+
+def open_source(
+    source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_alike: bool = False
+) -> TokenSource:
+    """Return a file, a folder or a named dataset as tokens, encoding what is not in the cache yet.
+
+    Raises
+    ------
+    ArgumentError
+        As for `find_files` and `read_documents`; or if there is too little text.
+    """
+    parts = [
+        np.memmap(encode_file(file, tokenizer, cache, share_alike=share_alike), dtype=np.uint16, mode="r")
+        for file in find_files(source) or (source,)
+    ]
+    tokens: NDArray[np.uint16] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if len(tokens) < 2 * max(LONG_LENGTHS):
+        raise ArgumentError(
+            f"'{source}' has only {len(tokens)} tokens. Pass at least {2 * max(LONG_LENGTHS)} of them."
+        )
+    return TokenSource(tokens)
+
+
+def encode_file(source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_alike: bool = False) -> Path:
+    """Encode every document of a source into one file of uint16 token ids; return where it lies.
+
+    The name carries a digest of the source, the tokenizer and the option, so that a changed text or
+    tokenizer is never mistaken for the old one.
+    """
+    path = Path(source)
+    stat = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
+    key = (str(source), stat, tokenizer.to_str(), share_alike)
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
+    target = cache / f"{path.name.split('.')[0]}-{digest}.u16"
+    if target.is_file():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".part")
+    documents = _pieces(read_documents(source, share_alike=share_alike))
+    with unfinished.open("wb") as file:
+        while some := list(islice(documents, 512)):
+            for encoding in tokenizer.encode_batch(some, add_special_tokens=False):
+                file.write(np.array(encoding.ids, dtype=np.uint16).tobytes())
+    return unfinished.replace(target)
+
+
+def _pieces(documents: Iterator[str], size: int = 20_000) -> Iterator[str]:
+    """Cut long documents where a blank line stands, so that a book does not become one huge encoding."""
+    for document in documents:
+        start = 0
+        while len(document) - start > size:
+            cut = document.find("\n\n", start + size)
+            if cut < 0:
+                break
+            # the line breaks go with the piece before: a piece never starts inside a token of them
+            while document[cut] == "\n":
+                cut += 1
+            yield document[start:cut]
+            start = cut
+        yield document[start:]

@@ -1,0 +1,228 @@
+"""The figures of a model card, recomputed: bits per byte by iterations, settling, accuracy on problems."""
+
+from __future__ import annotations
+
+import argparse
+import lzma
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from latentkit.errors import ArgumentError
+from latentkit.training import accuracy
+
+__all__ = ["Figures", "bits_per_byte", "evaluate", "main", "read_held_out", "settling"]
+
+ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
+HELD_OUT_VARIABLE = "LATENTKIT_HELDOUT"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    bits_per_byte : dict of int to float
+        By number of iterations.
+    settling_text, settling_faust : tuple of float
+        10th, 50th and 90th percentile of the iteration from which a token's distance to the limit (256)
+        stays below 1 % of that at the start: excerpts of the held-out books, the answer about *Faust*.
+    faust_settled : float
+        Share of the tokens of that answer whose distance at iteration 64 (limit 128) is below 2 % of that
+        at the start.
+    unsettled : float
+        Share of the excerpts' tokens that do not reach 1 % by iteration 128.
+    accuracy : dict of (kind, steps) to dict of int to float
+        Share of held-out problems answered right, by number of iterations.
+    """
+
+    bits_per_byte: dict[int, float]
+    settling_text: tuple[float, float, float]
+    settling_faust: tuple[float, float, float]
+    faust_settled: float
+    unsettled: float
+    accuracy: dict[tuple[str, int], dict[int, float]]
+
+
+def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
+    """Measure everything that the model card states.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        With a tokenizer.
+    text : str
+        The held-out books, at least 904,000 characters.
+    problems : int
+        Held-out problems for each kind and difficulty; 0 leaves them out.
+
+    Returns
+    -------
+    Figures
+    """
+    excerpts = [text[i : i + 500] for i in range(20_000, 900_000, 110_000)]
+    in_text = np.concatenate([settling(model, excerpt) for excerpt in excerpts])
+    conversation, answer = faust(model)
+    return Figures(
+        bits_per_byte=bits_per_byte(model, text),
+        settling_text=_percentiles(in_text),
+        settling_faust=_percentiles(settling(model, conversation)[answer:]),
+        faust_settled=_settled_share(model, conversation, answer),
+        unsettled=float(np.mean(in_text > 128)),
+        accuracy=accuracy.by_difficulty(model, problems=problems) if problems else {},
+    )
+
+
+def bits_per_byte(
+    model: Any, text: str, *, iterations: Sequence[int] = ITERATIONS, seed: int = 0
+) -> dict[int, float]:
+    """How many bits a byte of text costs if the model stops after so many iterations.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        With a tokenizer.
+    text : str
+        Read from 20,000 to 900,000 characters in steps of 44,000: at each place the first 256 tokens of
+        the next 4,000 characters, without begin token.
+    iterations : sequence of int
+        Where to stop.
+    seed : int
+        Of the initial state, which depends on seed and position.
+
+    Returns
+    -------
+    dict of int to float
+        Bits per byte of what the tokens after the first stand for.
+
+    Raises
+    ------
+    ArgumentError
+        If the text is too short.
+    """
+    starts = range(20_000, 900_001, 44_000)
+    if len(text) < starts[-1] + 4000:
+        raise ArgumentError(
+            f"The text has {len(text):,} characters; this measure reads up to {starts[-1] + 4000:,}. "
+            "Pass the whole of the held-out books."
+        )
+    encode = model.tokenizer.encode
+    ids = torch.tensor([encode(text[i : i + 4000], add_special_tokens=False)[:256] for i in starts])
+    size = sum(len(model.tokenizer.decode(row[1:].tolist()).encode()) for row in ids)
+    context = model.embed(ids)
+    state = model.initial_state(context, seed)
+    result = {}
+    for i in range(1, max(iterations) + 1):
+        state = model.step(state, context)
+        if i in iterations:
+            logits = model.readout(state, context)[:, :-1]
+            nats = F.cross_entropy(
+                logits.flatten(0, 1), ids[:, 1:].flatten().to(logits.device), reduction="sum"
+            )
+            result[i] = float(nats) / math.log(2) / size
+    return result
+
+
+def settling(model: Any, prompt: Any, *, share: float = 0.01, limit: int = 256) -> np.ndarray[Any, Any]:
+    """First iteration from which each token stays within a share of its initial distance to the limit."""
+    distance = _distance(model, prompt, iterations=limit, limit=limit)
+    outside = distance >= share * distance[:, :1]
+    last_outside: np.ndarray[Any, Any] = np.where(outside, np.arange(limit + 1), -1).max(axis=1)
+    return last_outside + 1
+
+
+def faust(model: Any) -> tuple[list[dict[str, str]], int]:
+    """Return the published conversation about *Faust* and the position where its answer begins."""
+    from latentkit import prompts
+
+    question = [
+        {"role": "system", "content": prompts.SYSTEM_S},
+        {"role": "user", "content": prompts.FAUST},
+    ]
+    ids = model.tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
+    return [*question, {"role": "assistant", "content": prompts.FAUST_ANSWER}], len(ids)
+
+
+def read_held_out(path: str | Path | None) -> str:
+    """Return the held-out text, from a path or from where an environment variable says.
+
+    Raises
+    ------
+    ArgumentError
+        If neither is given, or there is no such file.
+    """
+    given = path or os.environ.get(HELD_OUT_VARIABLE)
+    if not given:
+        raise ArgumentError(
+            "The held-out books are not part of the package. Say where they are with "
+            f"--heldout PATH/heldout_books.txt.xz, or set {HELD_OUT_VARIABLE} to that path."
+        )
+    file = Path(given)
+    if not file.is_file():
+        raise ArgumentError(f"No file '{file}'. Pass the path of heldout_books.txt.xz.")
+    raw = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
+    return raw.decode("utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the figures of a model card: latentkit evaluate nano --heldout PATH."""
+    parser = argparse.ArgumentParser(prog="latentkit evaluate", description=__doc__)
+    parser.add_argument("model", help="nano, or anything that load_model takes")
+    parser.add_argument("--heldout", help=f"heldout_books.txt.xz; default: ${HELD_OUT_VARIABLE}")
+    parser.add_argument("--problems", type=int, default=100, help="per kind and difficulty; 0 for none")
+    arguments = parser.parse_args(argv)
+    text = read_held_out(arguments.heldout)
+    from latentkit.models import load_model
+
+    model = load_model(arguments.model, dtype="float32", device="cpu")
+    print(report(evaluate(model, text, problems=arguments.problems)))
+    return 0
+
+
+def report(figures: Figures) -> str:
+    """Return the figures as the Markdown that stands in the model card."""
+    lines = ["| iterations | " + " | ".join(map(str, figures.bits_per_byte)) + " |"]
+    lines += ["|---|" + "---|" * len(figures.bits_per_byte)]
+    lines += [
+        "| bits per byte | " + " | ".join(f"{b:.3f}" for b in figures.bits_per_byte.values()) + " |",
+        "",
+    ]
+    for name, values in (("held-out books", figures.settling_text), ("Faust", figures.settling_faust)):
+        low, middle, high = values
+        lines += [f"Settling iteration, {name} (10th, 50th, 90th percentile): {low:g}, {middle:g}, {high:g}"]
+    lines += [
+        f"Faust tokens under 2 % at iteration 64: {figures.faust_settled:.1%}",
+        f"Tokens that do not reach 1 % by iteration 128: {figures.unsettled:.1%}",
+    ]
+    if figures.accuracy:
+        at = list(next(iter(figures.accuracy.values())))
+        lines += ["", "| problem | steps | " + " | ".join(f"r = {r}" for r in at) + " |"]
+        lines += ["|---|---|" + "---|" * len(at)]
+        for (kind, steps), row in figures.accuracy.items():
+            lines += [f"| {kind} | {steps} | " + " | ".join(f"{row[r]:.2f}" for r in at) + " |"]
+    return "\n".join(lines)
+
+
+def _distance(model: Any, prompt: Any, *, iterations: int, limit: int) -> np.ndarray[Any, Any]:
+    from latentkit.run import run_recurrence
+
+    trace = run_recurrence(model, prompt, iterations=iterations, limit=limit, readout_top=0, progress=False)
+    return np.asarray(trace.distance.transpose("token", "iteration").values)
+
+
+def _settled_share(model: Any, conversation: Any, answer: int) -> float:
+    distance = _distance(model, conversation, iterations=64, limit=128)[answer:]
+    return float(np.mean(distance[:, 64] < 0.02 * distance[:, 0]))
+
+
+def _percentiles(values: np.ndarray[Any, Any]) -> tuple[float, float, float]:
+    low, middle, high = np.percentile(values, (10, 50, 90)).tolist()
+    return low, middle, high

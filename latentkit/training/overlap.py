@@ -1,0 +1,83 @@
+"""Looks for held-out text in training text: any thirteen words in a row that both contain."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from latentkit.training.corpus import find_files, read_documents
+from latentkit.training.evaluate import read_held_out
+
+__all__ = ["main", "shared_runs"]
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def shared_runs(held_out: str, documents: Iterable[str], *, words: int = 13) -> list[str]:
+    """Runs of words of the held-out text that stand in a document too, each once.
+
+    Parameters
+    ----------
+    held_out : str
+        What must not have been trained on.
+    documents : iterable of str
+        What is trained on; read one after another, never held together.
+    words : int
+        Length of a run. Case, punctuation and line breaks do not count.
+
+    Returns
+    -------
+    list of str
+        Lower-case words; empty if nothing is shared.
+
+    Notes
+    -----
+    A document's runs are compared whole only where their first three words begin a held-out run.
+
+    Examples
+    --------
+    >>> shared_runs("One, two; three four.", ["zero one two three", "two three four!"], words=3)
+    ['one two three', 'two three four']
+    """
+    ours = _words(held_out)
+    runs = {tuple(ours[i : i + words]) for i in range(len(ours) - words + 1)}
+    starts = {run[:3] for run in runs}
+    found: dict[str, None] = {}
+    for document in documents:
+        theirs = _words(document)
+        heads = zip(theirs, theirs[1:], theirs[2:], strict=False)
+        for i in (i for i, head in enumerate(heads) if head in starts):
+            run = tuple(theirs[i : i + words])
+            if run in runs:
+                found[" ".join(run)] = None
+    return list(found)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print what held-out and training text share; the exit status is 1 if anything."""
+    parser = argparse.ArgumentParser(prog="python -m latentkit.training.overlap", description=__doc__)
+    parser.add_argument("--heldout", help="file of held-out text")
+    parser.add_argument("--data", nargs="+", required=True, help="files or folders of training text")
+    arguments = parser.parse_args(argv)
+    text = read_held_out(arguments.heldout)
+    found = shared_runs(text, _all_documents(arguments.data))
+    for run in found:
+        print(run)
+    print(f"{len(found)} runs of 13 words stand in both.")
+    return 1 if found else 0
+
+
+def _all_documents(sources: Iterable[str | Path]) -> Iterator[str]:
+    for source in sources:
+        for file in find_files(source) or (source,):
+            yield from read_documents(file, share_alike=True)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,290 @@
+"""Trains a recurrent-depth model: the published recipe, for any size, on a CPU or a GPU.
+
+What is unusual, compared with training an ordinary decoder:
+
+* every step draws how often the core runs (`schedule.draw_iterations`) and starts from a fresh random
+  state, so that the model learns to arrive from anywhere;
+* gradient flows through the last few iterations only; the prelude learns in every step nevertheless,
+  because its output enters each of them;
+* nothing but the seed and the step decides about a batch, a number of iterations and an initial state.
+  A run that was interrupted therefore goes on exactly as it would have: its checkpoint needs no state of
+  a random generator, and holds weights, optimisers and counters.
+
+It imports torch, numpy, tokenizers, safetensors, tqdm and jaxtyping, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from latentkit.errors import ModelError
+from latentkit.models.blocks import SandwichBlock
+from latentkit.models.checkpoint import read_module
+from latentkit.models.config import HuginnConfig
+from latentkit.models.huginn import Huginn, init_weights
+from latentkit.training.data import Batch, Mixture
+from latentkit.training.schedule import draw_iterations, rate_at
+from latentkit.training.settings import Settings
+
+__all__ = ["Run", "train"]
+
+CHECKPOINT, STABLE, LOG = "checkpoint.pt", "stable.pt", "log.jsonl"
+_SAVE_EVERY = 120.0  # seconds
+
+
+@dataclass
+class Run:
+    """A model in training, with all that has to be kept to go on."""
+
+    settings: Settings
+    module: Huginn
+    optimizers: list[torch.optim.Optimizer]
+    device: torch.device
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, 0 to 1."""
+        by_tokens = self.tokens / self.settings.tokens if self.settings.tokens else 0.0
+        by_time = self.seconds / 60 / self.settings.minutes if self.settings.minutes else 0.0
+        return min(1.0, max(by_tokens, by_time))
+
+
+def train(
+    settings: Settings,
+    mixture: Mixture,
+    folder: Path,
+    *,
+    init: Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    stop_at_step: int | None = None,
+) -> Huginn:
+    """Train until the budget is spent, going on from the folder's checkpoint if there is one.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to train, and for how long.
+    mixture : Mixture
+        Where batches come from.
+    folder : Path
+        Gets ``checkpoint.pt``, ``stable.pt`` (the state before the learning rate sinks) and ``log.jsonl``.
+    init : Path, optional
+        A model folder to start the weights from, with a fresh optimiser.
+    device : str, optional
+        ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
+    progress : bool
+        Show a bar with loss and tokens per second.
+    stop_at_step : int, optional
+        Leave off after so many steps, as if interrupted.
+
+    Returns
+    -------
+    Huginn
+        The trained network; also after Ctrl-C, which saves a checkpoint first.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint or `init` belongs to another architecture.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = start(settings, init=init, device=device)
+    if (folder / CHECKPOINT).is_file():
+        load_checkpoint(run, folder / CHECKPOINT)
+    if settings.compile:
+        _compile(run.module)
+    with tqdm(total=100, unit="%", disable=not progress, bar_format="{l_bar}{bar}| {postfix}") as bar:
+        try:
+            _loop(run, mixture, folder, bar, stop_at_step)
+        except KeyboardInterrupt:
+            tqdm.write(f"Interrupted at step {run.step}; the same command goes on from there.")
+    save_checkpoint(run, folder / CHECKPOINT)
+    return run.module
+
+
+def start(settings: Settings, *, init: Path | None = None, device: str | None = None) -> Run:
+    """Return a run at step 0: fresh weights, or those of a model folder."""
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    module = init_weights(Huginn(settings.config), torch.Generator().manual_seed(settings.seed))
+    if init is not None:
+        _take_weights(module, init)
+    else:
+        _set_injection(module, settings.injection_scale)
+    module = module.to(where)
+    return Run(settings, module, make_optimizers(module, settings), where)
+
+
+def _set_injection(module: Huginn, scale: float) -> None:
+    last = module.transformer.prelude[-1]
+    assert isinstance(last, SandwichBlock)
+    nn.init.constant_(last.norm_4.weight, scale)
+
+
+def _take_weights(module: Huginn, folder: Path) -> None:
+    source = read_module(folder, torch.float32, "cpu")
+    ours, theirs = module.config, source.config
+    # context and recurrence may change between runs: no weight has their shape
+    free = {"block_size", "mean_recurrence", "mean_backprop_depth"}
+    differ = [
+        f"{f.name} = {getattr(theirs, f.name)} instead of {getattr(ours, f.name)}"
+        for f in fields(HuginnConfig)
+        if f.name not in free and getattr(ours, f.name) != getattr(theirs, f.name)
+    ]
+    if differ:
+        raise ModelError(
+            f"Cannot start from the weights in '{folder}': they have {', '.join(differ)}. "
+            "Pass the settings that they were trained with."
+        )
+    module.load_state_dict(source.state_dict())
+
+
+def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for embedding, norms and biases.
+
+    Raises
+    ------
+    ModelError
+        If this torch is older than Muon.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise ModelError(
+            f"Training needs torch 2.9 or newer (for Muon), not {torch.__version__}. Update torch."
+        )
+    matrices = [p for n, p in module.transformer.named_parameters() if p.ndim == 2 and n != "wte.weight"]
+    in_muon = {id(p) for p in matrices}
+    others = [p for p in module.parameters() if id(p) not in in_muon]
+    muon = torch.optim.Muon(
+        matrices, lr=settings.matrix_rate, momentum=0.95, nesterov=True, weight_decay=settings.weight_decay
+    )
+    adam = torch.optim.AdamW(others, lr=settings.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    for optimizer in (muon, adam):
+        for group in optimizer.param_groups:
+            group["full_lr"] = group["lr"]
+    return [muon, adam]
+
+
+def learn(run: Run, batch: Batch) -> float:
+    """Do one step; return its loss in nats per token asked for."""
+    settings = run.settings
+    iterations, with_gradient = draw_iterations(settings, run.step, run.progress)
+    ids, labels = (part.to(run.device, non_blocking=True) for part in batch)
+    state = initial_state(settings, run.step, tuple(ids.shape)).to(run.device)
+    run.module.train()
+    # no cache of casts: one made without gradient must not serve the iterations with gradient
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=settings.autocast, cache_enabled=False):
+        loss, _ = run.module(
+            ids, iterations=iterations, grad_iterations=with_gradient, initial_state=state, labels=labels
+        )
+    assert loss is not None
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.module.parameters(), 1.0)
+    factor = rate_at(settings, run.progress)
+    for optimizer in run.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_lr"] * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    run.step += 1
+    run.tokens += ids.numel()
+    return float(loss.detach())
+
+
+def initial_state(settings: Settings, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Draw the state that a step starts from, by seed and step; [batch, token, hidden], float32."""
+    scale = math.sqrt(settings.config.n_embd) * settings.config.init_std
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+    state = torch.empty(*shape, settings.config.n_embd)
+    return nn.init.trunc_normal_(state, std=scale, a=-3 * scale, b=3 * scale, generator=generator)
+
+
+def save_checkpoint(run: Run, path: Path) -> None:
+    """Write weights, optimisers and counters beside the old checkpoint, then put them in its place."""
+    content = {
+        "model": run.module.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
+        "settings": run.settings.to_dict(),
+        **{name: getattr(run, name) for name in ("step", "tokens", "seconds")},
+    }
+    unfinished = path.with_suffix(".part")
+    torch.save(content, unfinished)
+    unfinished.replace(path)
+
+
+def load_checkpoint(run: Run, path: Path) -> None:
+    """Bring a fresh run to where a checkpoint stands.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint was made with settings that change what a step does.
+    """
+    content: dict[str, Any] = torch.load(path, map_location=run.device, weights_only=True)
+    kept, given = content["settings"], run.settings.to_dict()
+    free = {"tokens", "minutes", "compile", "mixture"}  # a run may be made longer; shares are for the record
+    if differ := [name for name in given if name not in free and given[name] != kept.get(name)]:
+        raise ModelError(
+            f"The checkpoint '{path}' was made with other settings: "
+            + ", ".join(f"{name} = {kept.get(name)} instead of {given[name]}" for name in differ)
+            + ". Pass the same ones, or another folder to start anew."
+        )
+    run.module.load_state_dict(content["model"])
+    for optimizer, state in zip(run.optimizers, content["optimizers"], strict=True):
+        optimizer.load_state_dict(state)
+    run.step, run.tokens, run.seconds = (content[name] for name in ("step", "tokens", "seconds"))
+
+
+def _loop(run: Run, mixture: Mixture, folder: Path, bar: Any, stop_at_step: int | None) -> None:
+    saved, before = time.monotonic(), time.monotonic()
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        while run.progress < 1 and run.step != stop_at_step:
+            stable = run.progress < 1 - run.settings.decay
+            loss = learn(run, mixture.batch(run.step))
+            now = time.monotonic()
+            run.seconds += now - before
+            _report(run, loss, now - before, log, bar)
+            before = now
+            if stable and run.progress >= 1 - run.settings.decay:
+                save_checkpoint(run, folder / STABLE)
+            if now - saved > _SAVE_EVERY:
+                save_checkpoint(run, folder / CHECKPOINT)
+                saved = now
+
+
+def _report(run: Run, loss: float, seconds: float, log: Any, bar: Any) -> None:
+    iterations, _ = draw_iterations(run.settings, run.step - 1, run.progress)
+    record = {
+        "step": run.step,
+        "tokens": run.tokens,
+        "loss": round(loss, 4),
+        "iterations": iterations,
+        "rate": round(rate_at(run.settings, run.progress), 4),
+        "step_seconds": round(seconds, 3),
+        "seconds": round(run.seconds, 1),
+    }
+    log.write(json.dumps(record) + "\n")
+    log.flush()
+    bar.n = round(100 * run.progress, 1)
+    bar.set_postfix_str(f"step {run.step}, loss {loss:.3f}, {run.tokens / run.seconds:,.0f} tokens/s")
+
+
+def _compile(module: Huginn) -> None:
+    """Compile block by block: the loop around them stays Python, so its length never recompiles anything."""
+    from torch._dynamo import config
+
+    config.recompile_limit = 64  # lengths × with and without gradient × blocks
+    stacks = module.transformer
+    for block in (*stacks.prelude, *stacks.core_block, *stacks.coda):
+        block.compile(dynamic=False)

@@ -1,0 +1,83 @@
+"""How many iterations a step runs, and how fast it learns: functions of seed, step and progress alone."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from latentkit.training.settings import Settings
+
+__all__ = ["draw_iterations", "mean_recurrence_at", "rate_at"]
+
+
+def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int, int]:
+    """Draw the number of iterations of one step, and how many of them carry gradient.
+
+    Parameters
+    ----------
+    settings : Settings
+        Mean, ramp, share of shallow steps, seed.
+    step : int
+        With the seed it decides about the draw.
+    progress : float
+        Share of the budget that is spent, 0 to 1; moves the mean.
+
+    Returns
+    -------
+    (int, int)
+        All iterations, at least 1, and the last of them that carry gradient.
+
+    Notes
+    -----
+    Log-normal Poisson as in the paper: tau ~ Normal(log(mean) - 1/8, 1/2), r = Poisson(e^tau) + 1, whose
+    mean is one above `mean` [1]_. The share of shallow steps is ours.
+
+    References
+    ----------
+    .. [1] Geiping et al. (2025), *Scaling up Test-Time Compute with Latent Reasoning: A Recurrent Depth
+       Approach*, arXiv:2502.05171.
+
+    Examples
+    --------
+    >>> settings = Settings(tokens=1, shallow_share=0.0, recurrence_ramp=0.0)
+    >>> draws = [draw_iterations(settings, step, 1.0)[0] for step in range(2000)]
+    >>> round(sum(draws) / len(draws))
+    13
+    """
+    rng = random.Random(f"iterations/{settings.seed}/{step}")
+    if rng.random() < settings.shallow_share:
+        iterations = rng.randint(1, 4)
+    else:
+        mean = mean_recurrence_at(settings, progress)
+        iterations = _poisson(rng, math.exp(rng.gauss(math.log(mean) - 1 / 8, 0.5))) + 1
+    return iterations, min(iterations, settings.backprop_depth)
+
+
+def mean_recurrence_at(settings: Settings, progress: float) -> float:
+    """Return the mean in force when this share of the budget is spent."""
+    if progress >= settings.recurrence_ramp:
+        return float(settings.mean_recurrence)
+    return settings.mean_recurrence * (1 + 2 * progress / settings.recurrence_ramp) / 3
+
+
+def rate_at(settings: Settings, progress: float) -> float:
+    """Return the factor on all learning rates: up, level, and down to zero, in straight lines.
+
+    Examples
+    --------
+    >>> settings = Settings(tokens=1, warmup=0.1, decay=0.5)
+    >>> [round(rate_at(settings, progress), 2) for progress in (0, 0.05, 0.1, 0.5, 0.75, 1)]
+    [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    up = progress / settings.warmup if settings.warmup else 1.0
+    down = (1 - progress) / settings.decay if settings.decay else 1.0
+    return max(0.0, min(1.0, up, down))
+
+
+def _poisson(rng: random.Random, mean: float) -> int:
+    """Count how many uniform draws multiply to more than e^-mean (Knuth)."""
+    threshold, count, product = math.exp(-mean), 0, rng.random()
+    while product > threshold:
+        count += 1
+        product *= rng.random()
+    return count

@@ -1,0 +1,111 @@
+"""Everything that decides about a training run; one dial, the size, sets most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from latentkit.errors import ArgumentError, nearest
+from latentkit.models.config import HuginnConfig
+
+__all__ = ["SIZES", "Settings"]
+
+# hidden size, heads, intermediate size, blocks in prelude, core and coda
+SIZES: dict[str, tuple[int, int, int, tuple[int, int, int]]] = {
+    "micro": (32, 2, 64, (1, 1, 1)),  # for tests
+    "nano": (256, 4, 1024, (1, 1, 1)),
+    "small": (512, 8, 2048, (1, 2, 1)),
+    "medium": (768, 12, 3072, (2, 4, 2)),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training run, apart from its data.
+
+    Parameters
+    ----------
+    size : str
+        One of `SIZES`.
+    tokens, minutes : int, float
+        The budget, whichever ends first; 0 is no limit. Only a run limited by tokens is the same twice.
+    seed : int
+        Of the weights, the order of the data, the numbers of iterations and the initial states.
+    rows, length : int
+        A batch: so many rows of so many tokens.
+    mean_recurrence : int
+        Mean of the log-normal Poisson distribution that the number of iterations is drawn from.
+    backprop_depth : int
+        How many of them, the last ones, carry gradient.
+    recurrence_ramp : float
+        Share of the budget during which the mean grows from a third of itself to its full value.
+    shallow_share : float
+        Share of the steps that run 1 to 4 iterations instead, so that the model can be read out early.
+    injection : str
+        How the prelude's output enters each iteration.
+    injection_scale : float
+        Starting value of the prelude's last norm: how loud the injected signal is at first.
+    matrix_rate, other_rate : float
+        Learning rates of Muon (matrices of the blocks) and of AdamW (embedding, norms, biases).
+    warmup, decay : float
+        Shares of the budget at which the rate rises from 0 and sinks to 0.
+    weight_decay : float
+        Decoupled; on the blocks' matrices only.
+    autocast : bool
+        Multiply in bfloat16.
+    compile : bool
+        Compile the blocks.
+    """
+
+    size: str = "nano"
+    tokens: int = 0
+    minutes: float = 0.0
+    seed: int = 0
+    vocab_size: int = 4096
+    context: int = 1024
+    rows: int = 16
+    length: int = 256
+    mean_recurrence: int = 12
+    backprop_depth: int = 8
+    recurrence_ramp: float = 0.4
+    shallow_share: float = 0.1
+    injection: str = "add"
+    injection_scale: float = 1.0
+    matrix_rate: float = 0.02
+    other_rate: float = 3e-3
+    warmup: float = 0.02
+    decay: float = 0.35
+    weight_decay: float = 0.02
+    autocast: bool = True
+    compile: bool = True
+    # name of a source and its share: nothing reads it, a checkpoint keeps it for the record
+    mixture: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise ArgumentError(f"No size named '{self.size}'. {nearest(self.size, SIZES)}")
+        if self.tokens <= 0 and self.minutes <= 0:
+            raise ArgumentError("Nothing says when training ends. Pass tokens or minutes above 0.")
+
+    @property
+    def config(self) -> HuginnConfig:
+        """The architecture of this size."""
+        hidden, heads, intermediate, (prelude, core, coda) = SIZES[self.size]
+        return HuginnConfig(
+            n_embd=hidden,
+            n_heads=heads,
+            n_layers_in_prelude=prelude,
+            n_layers_in_recurrent_block=core,
+            n_layers_in_coda=coda,
+            intermediate_size=intermediate,
+            vocab_size=self.vocab_size,
+            block_size=self.context,
+            injection_type=self.injection,
+            mean_recurrence=self.mean_recurrence,
+            mean_backprop_depth=self.backprop_depth,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as a checkpoint keeps them."""
+        return asdict(self)

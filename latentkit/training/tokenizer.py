@@ -1,0 +1,128 @@
+"""The tokenizer of nano: byte-level BPE, one token per digit, the chat template's special tokens."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from latentkit.errors import ArgumentError, ModelError
+from latentkit.training.chat import BEGIN_TEXT, CHAT_TEMPLATE, END_TEXT, PAD, SPECIAL_TOKENS
+
+# A word takes the space before it along; a digit stands alone and takes nothing; marks keep together
+# and take the line breaks that follow. Contractions are cut as GPT-4 cuts them.
+PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)(?![\p{L}\p{M}])| ?[\p{L}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4096) -> Tokenizer:
+    """Learn a vocabulary from texts.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Pieces of any length; merges never cross a word, so where texts are cut hardly matters.
+    vocab_size : int
+        All entries together: 256 bytes, merges, and at the end the six special tokens.
+
+    Returns
+    -------
+    tokenizers.Tokenizer
+        Text is given ``<|begin_text|>`` in front unless it is encoded with
+        ``add_special_tokens=False``.
+
+    Raises
+    ------
+    ArgumentError
+        If `vocab_size` leaves no room for bytes and special tokens, or the texts are too few to
+        fill it.
+    """
+    least = 256 + len(SPECIAL_TOKENS)
+    if vocab_size < least:
+        raise ArgumentError(
+            f"A vocabulary of {vocab_size} entries is too small: 256 bytes and {len(SPECIAL_TOKENS)} "
+            f"special tokens need {least}. Pass vocab_size={least} or more."
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer=trainer)
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
+    if tokenizer.get_vocab_size() != vocab_size:
+        raise ArgumentError(
+            f"The texts gave only {tokenizer.get_vocab_size()} of {vocab_size} vocabulary entries. "
+            "Pass more text, or a smaller vocab_size."
+        )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN_TEXT} $A",
+        pair="$A $B",
+        special_tokens=[(BEGIN_TEXT, tokenizer.token_to_id(BEGIN_TEXT))],
+    )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, *, context_length: int = 1024) -> None:
+    """Write the three files that transformers' ``PreTrainedTokenizerFast`` reads.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        From `train_tokenizer`.
+    folder : path
+        Made if absent.
+    context_length : int
+        Longest text in tokens, written as ``model_max_length``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {"bos_token": BEGIN_TEXT, "eos_token": END_TEXT, "pad_token": PAD}
+    config = {
+        "added_tokens_decoder": {
+            str(tokenizer.token_to_id(token)): _added_token(token) for token in SPECIAL_TOKENS
+        },
+        **names,
+        "chat_template": CHAT_TEMPLATE,
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids"],
+        "model_max_length": context_length,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    tokenizer.save(str(folder / FILES[0]), pretty=False)
+    for name, content in ((FILES[1], config), (FILES[2], names)):
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def load_tokenizer(path: str | Path) -> Tokenizer:
+    """Read ``tokenizer.json`` from a folder (or that file itself).
+
+    Raises
+    ------
+    ModelError
+        If there is no such file.
+    """
+    path = Path(path)
+    file = path / FILES[0] if path.is_dir() else path
+    if not file.is_file():
+        raise ModelError(
+            f"No tokenizer at '{file}'. Train one with `latentkit train --tokenizer new`, "
+            "or pass a folder that holds tokenizer.json."
+        )
+    return Tokenizer.from_file(str(file))
+
+
+def _added_token(token: str) -> dict[str, object]:
+    flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+    return {"content": token, **flags, "special": True}

@@ -1,0 +1,148 @@
+import dataclasses
+
+import pytest
+import torch
+
+import latentkit as lk
+from latentkit.errors import ArgumentError
+from latentkit.models.verbs import HuginnModel
+from latentkit.training import accuracy, evaluate, overlap, recipe, tasks
+from latentkit.training.cli import NANO
+from latentkit.training.settings import Settings
+from latentkit.training.tokenizer import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def model():
+    from transformers import PreTrainedTokenizerFast
+
+    settings = Settings(size="micro", tokens=1, context=1024)
+    module = recipe.start(settings, device="cpu").module
+    return HuginnModel(module, PreTrainedTokenizerFast.from_pretrained(NANO), name="micro")
+
+
+@pytest.fixture(scope="module")
+def text():
+    words = [f"word{i % 97} flies {i % 89} over the sea, " for i in range(40_000)]
+    return "".join(words)[:905_000]
+
+
+def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model, text):
+    with torch.no_grad():
+        kept = model.module.lm_head.weight.clone()
+        model.module.lm_head.weight.zero_()
+        try:
+            bits = evaluate.bits_per_byte(model, text, iterations=(1, 3))
+        finally:
+            model.module.lm_head.weight.copy_(kept)
+    starts = range(20_000, 900_001, 44_000)
+    ids = [model.tokenizer.encode(text[i : i + 4000], add_special_tokens=False)[:256] for i in starts]
+    size = sum(len(model.tokenizer.decode(row[1:]).encode()) for row in ids)
+    expected = 12 * 255 * len(starts) / size  # 4,096 entries: 12 bits a token
+    assert bits == pytest.approx({1: expected, 3: expected})
+
+
+def test_zeroing_one_weight_changes_the_figures(model, text):
+    weight = model.module.transformer.coda[0].mlp.fc.weight
+    before = evaluate.bits_per_byte(model, text, iterations=(2,))
+    with torch.no_grad():
+        kept = weight.clone()
+        weight.zero_()
+        try:
+            assert evaluate.bits_per_byte(model, text, iterations=(2,)) != before
+        finally:
+            weight.copy_(kept)
+    assert evaluate.bits_per_byte(model, text, iterations=(2,)) == before
+
+
+def test_a_text_too_short_for_the_protocol_is_refused(model):
+    with pytest.raises(ArgumentError) as error:
+        evaluate.bits_per_byte(model, "short")
+    assert str(error.value) == (
+        "The text has 5 characters; this measure reads up to 904,000. Pass the whole of the held-out books."
+    )
+
+
+def test_settling_is_the_first_iteration_after_which_the_distance_stays_small(model, monkeypatch):
+    distance = torch.tensor([[10.0, 0.05, 3.0, 0.05, 0.0], [10.0, 9.0, 0.05, 0.01, 0.0]]).numpy()
+    monkeypatch.setattr(evaluate, "_distance", lambda *_, **__: distance)
+    assert evaluate.settling(model, "x", limit=4).tolist() == [3, 2]
+
+
+def test_the_faust_answer_begins_after_the_reply_header(model):
+    conversation, start = evaluate.faust(model)
+    trace = lk.run_recurrence(model, conversation, iterations=1, limit=1, readout_top=0, progress=False)
+    assert "".join(trace.token_text.values[start:].tolist()).startswith("Goethe's Faust is a complex")
+    assert trace.token_text.values[start - 2 : start].tolist() == ["<|end_header|>", "\n\n"]
+
+
+def test_a_model_that_gives_the_right_answer_is_right_and_one_token_wrong_is_wrong(model, monkeypatch):
+    problems = [tasks.make_problem(kind, seed=i) for kind in ("sorting", "addition") for i in range(3)]
+    right: dict[tuple[int, int], int] = {}
+    for row, problem in enumerate(problems):
+        prompt, answer = accuracy._encode(model.tokenizer, problem)
+        right.update({(row, len(prompt) + i - 1): token for i, token in enumerate(answer)})
+
+    def oracle(state, context):
+        logits = torch.zeros(*state.shape[:2], model.vocab_size)
+        for (row, place), token in right.items():
+            logits[row, place, token] = 1.0
+        return logits
+
+    monkeypatch.setattr(model, "readout", oracle)
+    assert accuracy.share_right(model, problems, iterations=(1, 2)) == {1: 1.0, 2: 1.0}
+    right[max(right)] = 0  # the end of the last chat's turn
+    assert accuracy.share_right(model, problems, iterations=(1,)) == {1: pytest.approx(5 / 6)}
+
+
+def test_accuracy_covers_every_kind_of_problem():
+    assert set(accuracy.STEPS) == set(tasks.KINDS)
+
+
+def test_the_prompt_of_a_problem_is_read_as_training_wrote_it():
+    """Same tokens as the beginning of a training sheet, else the model is asked something it never saw."""
+    from latentkit.training.data import sheet_parts
+
+    tokenizer = load_tokenizer(NANO)
+    sheet = tasks.make_sheet("floors", seed=1, questions=2)
+    written = "".join(part for part, _ in sheet_parts(sheet))
+    problem = tasks.make_problem("floors", seed=1, split="train", steps=1)
+    problem = dataclasses.replace(problem, prompt=sheet.table + sheet.questions[0].text)
+
+    class Plain:
+        def encode(self, text, add_special_tokens):
+            return tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+
+    prompt, _ = accuracy._encode(Plain(), problem)
+    assert tokenizer.encode(written, add_special_tokens=False).ids[: len(prompt)] == prompt
+
+
+def test_where_the_held_out_books_are_must_be_said(monkeypatch, tmp_path):
+    monkeypatch.delenv("LATENTKIT_HELDOUT", raising=False)
+    with pytest.raises(ArgumentError) as error:
+        evaluate.main(["nano"])
+    assert str(error.value) == (
+        "The held-out books are not part of the package. Say where they are with --heldout "
+        "PATH/heldout_books.txt.xz, or set LATENTKIT_HELDOUT to that path."
+    )
+    path = tmp_path / "heldout.txt"
+    path.write_text("Persuasion")
+    monkeypatch.setenv("LATENTKIT_HELDOUT", str(path))
+    assert evaluate.read_held_out(None) == "Persuasion"
+
+
+def test_thirteen_words_in_a_row_are_found_whatever_stands_between_them():
+    held_out = " ".join(f"w{i}" for i in range(40))
+    twelve, thirteen = (", ".join(f"W{i}" for i in range(5, 5 + n)) for n in (12, 13))
+    assert overlap.shared_runs(held_out, [twelve, f"so\n{twelve}!"]) == []
+    assert overlap.shared_runs(held_out, [f"so {thirteen}. And"]) == [thirteen.lower().replace(",", "")]
+
+
+def test_the_overlap_command_fails_if_anything_is_shared(tmp_path, capsys):
+    book = " ".join(f"w{i}" for i in range(40))
+    for name, content in (("heldout_a.txt", book), ("same.txt", book), ("other.txt", "w1 w2 w3")):
+        (tmp_path / name).write_text(content)
+    options = ["--heldout", str(tmp_path / "heldout_a.txt"), "--data"]
+    assert overlap.main([*options, str(tmp_path / "same.txt")]) == 1
+    assert overlap.main([*options, str(tmp_path / "other.txt")]) == 0
+    assert capsys.readouterr().out.endswith("0 runs of 13 words stand in both.\n")
