@@ -178,7 +178,7 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def _pack(trace: xr.Dataset) -> xr.Dataset:
-    """Write texts as ASCII JSON, which holds NUL and half characters; readouts as ids and one table of texts."""
+    """Write texts as ASCII JSON, which holds NUL and half a character; readouts as ids and one table."""
     packed = trace.copy()
     if {"readout_id", "readout_text"} <= set(packed.variables):
         ids, place = np.unique(packed.readout_id.values, return_index=True)

@@ -176,8 +176,8 @@ def test_more_iterations_with_gradient_than_there_are_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_heads": 5}, "The config says n_embd = 32 and n_heads = 5; the first must be divisible by the second, "
-         "with an even quotient (rotary embeddings turn pairs)."),
+        ({"n_heads": 5}, "The config says n_embd = 32 and n_heads = 5; the first must be divisible by the "
+         "second, with an even quotient (rotary embeddings turn pairs)."),
         ({"vocab_size": 0}, "The config says vocab_size = 0; it must be a whole number of at least 1."),
         ({"injection_type": "adds"}, "The config says injection_type = 'adds'. Did you mean 'add'? "
          "Known: 'add', 'ffn', 'gate', 'linear'."),

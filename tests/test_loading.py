@@ -212,7 +212,10 @@ def test_without_a_network_a_hub_name_says_so_and_what_works() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dtype": "int8"}, "dtype is 'int8'; pass a floating dtype such as 'float32' or 'bfloat16', or None."),
+        (
+            {"dtype": "int8"},
+            "dtype is 'int8'; pass a floating dtype such as 'float32' or 'bfloat16', or None.",
+        ),
         ({"dtype": "nn"}, "dtype is 'nn'; pass a floating dtype such as 'float32' or 'bfloat16', or None."),
         ({"device": "gpu"}, "device is 'gpu'; pass 'cpu', 'cuda', a torch.device, or None."),
     ],

@@ -125,24 +125,27 @@ def test_without_a_tokenizer_texts_are_numbers() -> None:
     assert token_texts(None, [17, 0]) == ["<17>", "<0>"]
 
 
+_PASS = "Pass a string, a list of chat messages, or a list of token ids."
+
+
 @pytest.mark.parametrize(
     ("prompt", "options", "message"),
     [
         ("", {}, "The prompt is empty (''). Pass some text, chat messages, or token ids."),
         (" \n", {}, "The prompt is empty (' \\n'). Pass some text, chat messages, or token ids."),
-        ([], {}, "The prompt is an empty list. Pass a string, a list of chat messages, or a list of token ids."),
-        (7, {}, "The prompt is a int. Pass a string, a list of chat messages, or a list of token ids."),
-        (None, {}, "The prompt is a NoneType. Pass a string, a list of chat messages, or a list of token ids."),
+        ([], {}, "The prompt is an empty list. " + _PASS),
+        (7, {}, "The prompt is of type int. " + _PASS),
+        (None, {}, "The prompt is of type NoneType. " + _PASS),
         ([-1], {}, "The prompt holds the token id -1; token ids are counted from 0."),
         ([1], {"chat": True}, "system= and chat= go with a string, not with a list. "
          "Put a ('system', …) message first instead."),
-        (["hi"], {}, "Message 0 of the prompt is 'hi'; pass {'role': …, 'content': …} or (role, content) with role "
-         "'system', 'user' or 'assistant' and content a string."),
+        (["hi"], {}, "Message 0 of the prompt is 'hi'; pass {'role': …, 'content': …} or (role, content) "
+         "with role 'system', 'user' or 'assistant' and content a string."),
         ([("user", "a"), ("robot", "b")], {}, "Message 1 of the prompt is ('robot', 'b'); pass {'role': …, "
          "'content': …} or (role, content) with role 'system', 'user' or 'assistant' and content a string."),
         ([("assistant", " ")], {}, "The prompt holds one empty assistant message. Pass a user message too."),
-        ("a\ud800", {}, "The prompt holds half a character ('\\ud800' at position 1), which no text can hold by "
-         "itself. Remove it, or pass token ids."),
+        ("a\ud800", {}, "The prompt holds half a character ('\\ud800' at position 1), which no text can hold "
+         "by itself. Remove it, or pass token ids."),
     ],
 )  # fmt: skip
 def test_a_prompt_that_makes_no_sense_is_refused(

@@ -237,7 +237,7 @@ def test_a_second_interrupt_stops_at_once_and_the_handler_is_put_back() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     class Impatient(Counter):
-        def step(self, state: Tensor, context: Any) -> Tensor:
+        def step(self, *_: Any) -> Tensor:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
             return pytest.fail("the second interrupt was swallowed")
@@ -273,15 +273,15 @@ _WHOLE = "pass a whole number of at least"
         ({"new_tokens": -1}, f"new_tokens is -1; {_WHOLE} 0."),
         ({"seed": -1}, f"seed is -1; {_WHOLE} 0, or None to start from zeros."),
         ({"limit": 0}, f"limit is 0; {_WHOLE} 1, or None for max(128, iterations)."),
-        ({"limit": 5}, "limit is 5 and iterations is 6: states after the limit would be compared with one before "
-         "them. Pass limit >= 6, or None."),
+        ({"limit": 5}, "limit is 5 and iterations is 6: states after the limit would be compared with one "
+         "before them. Pass limit >= 6, or None."),
         ({"readout_top": 65}, "readout_top is 65; pass a whole number from 0 to 64."),
-        ({"initial_state": np.zeros((8, 31))}, "initial_state has the shape (8, 31); pass finite numbers of the "
-         "shape (8, 32) (token, hidden): one row for each token of the sequence."),
-        ({"initial_state": np.full((8, 32), np.inf)}, "initial_state has the shape (8, 32); pass finite numbers of "
-         "the shape (8, 32) (token, hidden): one row for each token of the sequence."),
-        ({"initial_state": np.zeros((8, 32)), "new_tokens": 2}, "initial_state= fixes the sequence's length and "
-         "new_tokens= lengthens it. Pass one of them."),
+        ({"initial_state": np.zeros((8, 31))}, "initial_state has the shape (8, 31); pass finite numbers "
+         "of the shape (8, 32) (token, hidden): one row for each token of the sequence."),
+        ({"initial_state": np.full((8, 32), np.inf)}, "initial_state has the shape (8, 32); pass finite "
+         "numbers of the shape (8, 32) (token, hidden): one row for each token of the sequence."),
+        ({"initial_state": np.zeros((8, 32)), "new_tokens": 2}, "initial_state= fixes the sequence's length "
+         "and new_tokens= lengthens it. Pass one of them."),
     ],
 )  # fmt: skip
 def test_a_wrong_number_is_refused_with_what_would_be_right(options: dict, message: str) -> None:
@@ -293,10 +293,10 @@ def test_a_wrong_number_is_refused_with_what_would_be_right(options: dict, messa
 @pytest.mark.parametrize(
     ("prompt", "options", "message"),
     [
-        (list(range(64)) + [0], {}, "The prompt has 65 tokens; tiny can hold 64. Pass a shorter prompt or ask for "
-         "fewer new tokens."),
-        ([1] * 60, {"new_tokens": 5}, "The prompt has 60 tokens and 5 new ones; tiny can hold 64. Pass a shorter "
-         "prompt or ask for fewer new tokens."),
+        ([*range(64), 0], {}, "The prompt has 65 tokens; tiny can hold 64. Pass a shorter prompt or ask "
+         "for fewer new tokens."),
+        ([1] * 60, {"new_tokens": 5}, "The prompt has 60 tokens and 5 new ones; tiny can hold 64. Pass a "
+         "shorter prompt or ask for fewer new tokens."),
         ([64], {}, "The prompt holds the token id 64; tiny has the ids 0 to 63."),
     ],
 )  # fmt: skip
@@ -312,8 +312,8 @@ def test_a_run_that_would_not_fit_is_refused_before_it_starts(monkeypatch: pytes
     with pytest.raises(ArgumentError) as raised:
         run(tiny_model(), iterations=100_000, limit=None)
     assert str(raised.value) == (
-        "This run would need about 0.2 GiB (8 tokens × 100,001 iterations × 32 channels), but 0.0 GiB are free. "
-        "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
+        "This run would need about 0.2 GiB (8 tokens × 100,001 iterations × 32 channels), but 0.0 GiB are "
+        "free. Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
     )
 
 

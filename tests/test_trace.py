@@ -137,8 +137,8 @@ def test_a_netcdf_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TraceError) as raised:
         lk.open_trace(path)
     assert str(raised.value) == (
-        f"{path} holds no trace: This dataset lacks distance, step_size, token_text, token_id, so it is not a "
-        "trace. Pass what `run_recurrence` returns."
+        f"{path} holds no trace: This dataset lacks distance, step_size, token_text, token_id, so it is not "
+        "a trace. Pass what `run_recurrence` returns."
     )
 
 

@@ -96,7 +96,7 @@ def _messages(prompt: Prompt, system: str | None, *, chat: bool) -> list[dict[st
         first = [] if system is None else [{"role": "system", "content": system}]
         return [*first, {"role": "user", "content": prompt}]
     if not hasattr(prompt, "__len__") or len(prompt) == 0:
-        what = "is an empty list" if hasattr(prompt, "__len__") else f"is a {type(prompt).__name__}"
+        what = "is an empty list" if hasattr(prompt, "__len__") else f"is of type {type(prompt).__name__}"
         msg = f"The prompt {what}. Pass a string, a list of chat messages, or a list of token ids."
         raise PromptError(msg)
     if system is not None or chat:
