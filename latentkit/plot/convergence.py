@@ -46,7 +46,7 @@ def plot_convergence(
         A trace from ``run_recurrence``, or one that was saved and opened again.
     tokens, iterations : slice, optional
         Python slices over positions and iterations: tokens 182 to 240 are ``slice(182, 241)``. A negative
-        bound counts from the end. All of them by default.
+        bound counts from the end, one beyond the trace is its end. All of them by default.
     symbol : {"x", "s"}, optional
         Letter for the latent state in the title: ``"x"`` as in the published figures, ``"s"`` where raw
         and normalised states are told apart. What is drawn is the same.
@@ -71,7 +71,7 @@ def plot_convergence(
     TraceError
         If ``trace`` has no distances over token and iteration, or no token texts.
     ArgumentError
-        If a slice is empty or reaches beyond the trace, or another argument has no meaning here.
+        If a slice takes nothing of the trace, or another argument has no meaning here.
 
     Notes
     -----

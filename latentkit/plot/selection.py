@@ -36,7 +36,7 @@ def select_distance(
     TraceError
         If the dataset has no such distances or no token texts.
     ArgumentError
-        If a slice is none, is empty or reaches beyond the trace.
+        If a slice is none, or takes nothing of the trace.
     """
     distance = _distance(trace)
     for name, wanted in (("token", tokens), ("iteration", iterations)):
@@ -91,12 +91,8 @@ def _chosen(argument: str, wanted: slice, positions: np.ndarray[Any, Any]) -> li
     if step is not None and step < 1:
         msg = f"`{argument}` must go forward, with a step of at least 1, got {wanted!r}. {has}"
         raise ArgumentError(msg)
-    # A negative bound counts from the end, as everywhere in Python.
-    start, stop = (end + part if part is not None and part < 0 else part for part in (start, stop))
-    if any(part is not None and not first <= part <= end for part in (start, stop)):
-        msg = f"`{argument}` reaches beyond the trace: {wanted!r}. {has}"
-        raise ArgumentError(msg)
-    taken = range(first if start is None else start, end if stop is None else stop, step or 1)
+    # Bounds are Python's: a negative one counts from the end, one beyond the trace is its end.
+    taken = range(*slice(first if start is None else start, stop, step).indices(end))
     rows = [row for row, position in enumerate(positions.tolist()) if position in taken]
     if not rows:
         msg = f"`{argument}` takes nothing: {wanted!r}. {has}"
