@@ -54,9 +54,8 @@ def main() -> None:
         matmul_speed(2048, 2048, 2048),
         matmul_speed(TOKENS, config.n_embd, 2 * config.intermediate_size),
     )
-    print(
-        f"bfloat16 products   {square / 1e9:.0f} GFLOP/s (2,048 cubed), {thin / 1e9:.0f} GFLOP/s ({TOKENS} rows)"
-    )
+    speeds = f"{square / 1e9:.0f} GFLOP/s (2,048 cubed), {thin / 1e9:.0f} GFLOP/s ({TOKENS} rows)"
+    print(f"bfloat16 products   {speeds}")
 
 
 if __name__ == "__main__":
