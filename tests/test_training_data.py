@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latentkit.errors import ArgumentError
-from latentkit.training import corpus
+from latentkit.training import corpus, tasks
 from latentkit.training.chat import CHAT_TEMPLATE, SPECIAL_TOKENS, render_chat
 from latentkit.training.cli import NANO
 from latentkit.training.data import Mixture, TaskSource, TokenSource, encode_file, open_source
@@ -17,6 +17,7 @@ CHATS = [
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}],
     [{"role": "user", "content": "Say <b>"}, {"role": "Huginn", "content": "Tübingen 12 😀"}],
 ]
+SPLITS = ("train", "heldout")
 RAVEN = "the raven flew over nine worlds and saw what no one had seen before it came home"
 WORDS = RAVEN.split()
 PROSE = "\n\n".join(" ".join(WORDS[i % 7 :] + WORDS[: i % 5]) for i in range(400))
@@ -84,7 +85,8 @@ def test_special_tokens_are_the_last_of_4096(transformers_tokenizer):
 
 
 def test_a_tokenizer_of_our_own_is_trained_saved_and_read(tmp_path):
-    tokenizer = train_tokenizer([PROSE], vocab_size=290)
+    tokenizer = train_tokenizer([PROSE, "1984 " * 500], vocab_size=290)
+    assert len(tokenizer.encode("1984", add_special_tokens=False).ids) == 4
     save_tokenizer(tokenizer, tmp_path, context_length=64)
     again = load_tokenizer(tmp_path)
     assert again.get_vocab_size() == 290
@@ -120,6 +122,16 @@ def test_share_alike_records_are_left_out_unless_asked_for(tmp_path):
     path = _write(tmp_path, "a.jsonl.xz", "\n".join(lines))
     assert len(list(corpus.read_documents(path))) == 2
     assert list(corpus.read_documents(path, share_alike=True)) == [render_chat(CHATS[0])] * 3
+
+
+def test_a_chat_that_shows_a_held_out_addition_is_left_out(tmp_path):
+    sums = [
+        tasks.make_problem("addition", seed=i, steps=3, split=split) for i in range(20) for split in SPLITS
+    ]
+    lines = [json.dumps({"messages": [{"role": "user", "content": problem.prompt}]}) for problem in sums]
+    path = _write(tmp_path, "a.jsonl", "\n".join(lines))
+    kept = "".join(corpus.read_documents(path))
+    assert [problem.prompt in kept for problem in sums] == [True, False] * 20
 
 
 def test_a_file_that_is_held_out_is_refused_and_in_a_folder_passed_over(tmp_path):

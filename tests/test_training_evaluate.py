@@ -7,6 +7,7 @@ import latentkit as lk
 from latentkit.errors import ArgumentError
 from latentkit.models.verbs import HuginnModel
 from latentkit.training import accuracy, evaluate, overlap, recipe, tasks
+from latentkit.training.chat import render_chat
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import load_tokenizer
@@ -93,6 +94,14 @@ def test_a_model_that_gives_the_right_answer_is_right_and_one_token_wrong_is_wro
     assert accuracy.share_right(model, problems, iterations=(1, 2)) == {1: 1.0, 2: 1.0}
     right[max(right)] = 0  # the end of the last chat's turn
     assert accuracy.share_right(model, problems, iterations=(1,)) == {1: pytest.approx(5 / 6)}
+
+
+def test_a_chat_problem_is_the_chat_that_training_shows(model):
+    problem = tasks.make_problem("addition", seed=0, steps=2)
+    prompt, answer = accuracy._encode(model.tokenizer, problem)
+    asked = [{"role": "user", "content": problem.prompt}, {"role": "assistant", "content": problem.answer}]
+    assert model.tokenizer.decode(prompt + answer) + "<|end_text|>" == render_chat(asked)
+    assert model.tokenizer.decode(answer) == problem.answer + "<|end_turn|>"
 
 
 def test_accuracy_covers_every_kind_of_problem():

@@ -75,7 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", help="cpu or cuda; default: a GPU where there is one")
     add("--threads", type=int, default=0, help="processor threads; default: torch's choice")
     add("--share-alike", action="store_true", help="keep records whose licence contains -SA-")
-    add("--set", nargs="*", default=[], metavar="NAME=VALUE", help="any further field of Settings")
+    add(
+        "--set",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any further field of Settings",
+    )
     return parser
 
 

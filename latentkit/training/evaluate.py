@@ -114,8 +114,7 @@ def bits_per_byte(
             f"The text has {len(text):,} characters; this measure reads up to {starts[-1] + 4000:,}. "
             "Pass the whole of the held-out books."
         )
-    encode = model.tokenizer.encode
-    ids = torch.tensor([encode(text[i : i + 4000], add_special_tokens=False)[:256] for i in starts])
+    ids = torch.tensor([_first_tokens(model.tokenizer, text[i : i + 4000]) for i in starts])
     size = sum(len(model.tokenizer.decode(row[1:].tolist()).encode()) for row in ids)
     context = model.embed(ids)
     state = model.initial_state(context, seed)
@@ -209,6 +208,12 @@ def report(figures: Figures) -> str:
         for (kind, steps), row in figures.accuracy.items():
             lines += [f"| {kind} | {steps} | " + " | ".join(f"{row[r]:.2f}" for r in at) + " |"]
     return "\n".join(lines)
+
+
+def _first_tokens(tokenizer: Any, text: str, count: int = 256) -> list[int]:
+    # cut by the tokenizer itself, which else warns of a text longer than the model's context
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, truncation=True, max_length=count)
+    return ids
 
 
 def _distance(model: Any, prompt: Any, *, iterations: int, limit: int) -> np.ndarray[Any, Any]:

@@ -1,0 +1,96 @@
+import pytest
+import torch
+
+from latentkit.errors import ArgumentError
+from latentkit.models import load_model
+from latentkit.training import cli
+
+SMALL = ["--size", "micro", "--device", "cpu", "--tokens", "512"]
+SMALL += ["--set", "rows=2", "length=64", "compile=no"]
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    words = [f"raven {i} flew over nine worlds{' and' * (i % 5)} home; " for i in range(4000)]
+    path.write_text("".join(words))
+    return path
+
+
+def _run(text, out, *further):
+    return cli.main(["--data", str(text), "--out", str(out), *SMALL, *further])
+
+
+def test_what_the_command_writes_is_a_model_that_load_model_reads(text, tmp_path, capsys):
+    assert _run(text, tmp_path / "run") == 0
+    model = load_model(tmp_path / "run/model")
+    assert (model.hidden_size, model.vocab_size, model.context_length) == (32, 4096, 1024)
+    assert model.dtype == torch.bfloat16
+    assert model.tokenizer.decode(model.tokenizer.encode("the raven")) == "<|begin_text|>the raven"
+    assert capsys.readouterr().out == (
+        f"Wrote {tmp_path / 'run/model'}. Look at it with load_model('{tmp_path / 'run/model'}').\n"
+    )
+
+
+def test_a_second_run_can_start_from_the_first_one(text, tmp_path):
+    _run(text, tmp_path / "one")
+    _run(
+        text,
+        tmp_path / "two",
+        "--init",
+        str(tmp_path / "one/model"),
+        "--set",
+        "matrix_rate=0",
+        "other_rate=0",
+    )
+    one, two = (load_model(tmp_path / name / "model").module.state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_source_without_a_share_gets_the_rest_in_proportion_to_its_length(text, tmp_path):
+    from latentkit.training.tokenizer import load_tokenizer
+
+    twice = tmp_path / "twice.txt"
+    twice.write_text(text.read_text() * 2)
+    shares = {str(text): 0.0, str(twice): 0.0}
+    sources = cli._sources(shares, 0.25, load_tokenizer(cli.NANO), tmp_path, share_alike=False)
+    assert [share for _, share in sources] == pytest.approx([0.25, 0.5, 0.25], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        (["--set", "rowz=2"], "No setting named 'rowz'. Did you mean 'rows'? Known: "),
+        (["--set", "rows=two"], "'two' is no value for rows, which is of type int."),
+        (
+            ["--tasks", "1"],
+            "The shares, 1 of problems among them, sum to 1 and leave nothing for sources without one. "
+            "Pass smaller ones.",
+        ),
+    ],
+)
+def test_a_wrong_option_is_named(text, tmp_path, further, message):
+    with pytest.raises(ArgumentError) as error:
+        _run(text, tmp_path / "run", *further)
+    assert str(error.value).startswith(message)
+
+
+def test_a_share_that_is_no_number_is_named(tmp_path):
+    with pytest.raises(ArgumentError) as error:
+        cli.main(["--data", "books.txt=half", "--out", str(tmp_path), *SMALL])
+    assert str(error.value) == (
+        "'half' in 'books.txt=half' is no number. Pass SOURCE or SOURCE=SHARE, such as books.txt=0.5."
+    )
+
+
+def _trained(texts):
+    from latentkit.training.tokenizer import train_tokenizer
+
+    return train_tokenizer(texts, vocab_size=300)
+
+
+def test_a_new_tokenizer_is_kept_for_the_run_that_goes_on(text, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "train_tokenizer", _trained)
+    first = cli._tokenizer("new", [str(text)], tmp_path)
+    monkeypatch.setattr(cli, "train_tokenizer", None)
+    assert cli._tokenizer("new", [str(text)], tmp_path).to_str() == first.to_str()
