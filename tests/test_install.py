@@ -29,6 +29,9 @@ EXTRAS = PYPROJECT["optional-dependencies"]
 # Where conda-forge spells a name in another way.
 CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
 
+# Where a library is imported by another name than it is installed by.
+IMPORT_NAMES = {"pillow": "PIL"}
+
 
 def _specifiers(lines):
     requirements = [Requirement(line) for line in lines]
@@ -74,7 +77,8 @@ def test_every_library_that_the_package_imports_is_declared():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(node.module.partition(".")[0])
     extras = [line for extra in ("lab", "train", "cluster", "classroom") for line in EXTRAS[extra]]
-    declared = {name.replace("-", "_") for name in _specifiers(PYPROJECT["dependencies"] + extras)}
+    installed = _specifiers(PYPROJECT["dependencies"] + extras)
+    declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in installed}
     assert imported - sys.stdlib_module_names - declared == {"latentkit"}
 
 

@@ -676,6 +676,28 @@ def test_with_alt_closes_the_figure_and_keeps_the_picture():
         assert image.text["Description"] == shown.alt
 
 
+def test_a_picture_for_a_notebook_is_small_and_keeps_its_colours():
+    slow = 100 * np.exp(-np.linspace(0.05, 0.2, 59)[:, None] * np.arange(65))
+    figure = plot_convergence(fake_trace(words(59), slow, first=182)).figure
+    for _ in range(2):  # the layout comes to rest in the second
+        whole = io.BytesIO()
+        figure.savefig(whole, format="png", dpi=100, bbox_inches="tight")
+    shown = with_alt(figure)
+    outputs = sum(len(str(data)) for data in shown._repr_mimebundle_()[0].values())
+    assert outputs < 90_000, "five of them are far below half a megabyte"
+    with Image.open(whole) as one, Image.open(io.BytesIO(shown.png)) as other:
+        assert other.mode == "P"
+        apart = np.asarray(one.convert("RGB"), int) - np.asarray(other.convert("RGB"), int)
+    assert np.abs(apart).max() <= 6
+
+
+def test_a_transparent_figure_stays_transparent():
+    _, ax = plt.subplots(facecolor="none")
+    plot_convergence(fake_trace(["a", "b"]), ax=ax)
+    with Image.open(io.BytesIO(with_alt(ax).png)) as image:
+        assert image.getpixel((0, 0))[3] == 0
+
+
 def test_a_figure_put_to_another_use_is_shown_as_any_other():
     ax = plot_convergence(fake_trace(["a", "b"]))
     figure = ax.figure
