@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from latentkit.models.cache import FullCache
+from latentkit.models.cache import IterationCache
 from latentkit.models.huginn import Huginn, HuginnConfig, random_state, rope_table
+from latentkit.models.lookup import parse_lookup
 
 __all__ = ["HuginnContext", "HuginnModel"]
 
@@ -23,7 +24,7 @@ class HuginnContext:
     embedding: Float[Tensor, "batch token hidden"]
     positions: Int[Tensor, " token"]
     rope: Float[Tensor, "token pair 2"]
-    cache: FullCache | None = None
+    cache: IterationCache | None = None
 
 
 class HuginnModel:
@@ -84,13 +85,34 @@ class HuginnModel:
         """Longest sequence that the model was made for."""
         return self.config.block_size
 
-    def new_cache(self) -> FullCache:
-        """Return an empty cache for `embed`: each new token is then read once."""
-        return FullCache()
+    def new_cache(self, lookup: str = "full", *, room: int = 0) -> IterationCache:
+        """Return an empty cache for `embed`: each new token is then read once.
+
+        Parameters
+        ----------
+        lookup : str
+            What a token sees of those that stopped earlier, by the names of `latentkit.models.lookup`.
+        room : int
+            Positions to make room for at once.
+        """
+        c = self.config
+        return IterationCache(
+            prelude=c.n_layers_in_prelude,
+            core=c.n_layers_in_recurrent_block,
+            lookup=parse_lookup(lookup),
+            room=room,
+        )
+
+    def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
+        """Return how much memory a cache takes for so many positions and iterations."""
+        c = self.config
+        kept = parse_lookup(lookup).iterations_kept(iterations, c.n_layers_in_recurrent_block)
+        blocks = c.n_layers_in_prelude + kept * c.n_layers_in_recurrent_block + c.n_layers_in_coda
+        return int(tokens * blocks * 2 * self.hidden_size * self.dtype.itemsize)
 
     @torch.no_grad()
     def embed(
-        self, token_ids: Int[Tensor, "batch token"], *, cache: FullCache | None = None
+        self, token_ids: Int[Tensor, "batch token"], *, cache: IterationCache | None = None
     ) -> HuginnContext:
         """Run the prelude on new tokens, which follow those in the cache."""
         token_ids = token_ids.to(self.device)
@@ -143,6 +165,35 @@ class HuginnModel:
         hidden = self.module.read_out(state, context.rope, context.cache)
         logits: Tensor = self.module.lm_head(hidden)
         return logits.float()
+
+    @torch.no_grad()
+    def last_hidden(
+        self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
+    ) -> Float[Tensor, "batch hidden"]:
+        """Return what the head reads at the last position; ``head(last_hidden(…))`` is its readout."""
+        return self.module.read_out(state, context.rope, context.cache)[:, -1]
+
+    @torch.no_grad()
+    def head(self, hidden: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
+        """Return the logits of hidden vectors; of a normalised latent state: the logit lens. Float32."""
+        logits: Tensor = self.module.lm_head(hidden)
+        return logits.float()
+
+    @torch.no_grad()
+    def step_blocks(
+        self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
+    ) -> list[Float[Tensor, "batch token hidden"]]:
+        """Run the core once and return the state after each of its blocks; the last is what `step` returns.
+
+        The context must be without a cache.
+        """
+        assert context.cache is None, "a cache counts the iterations that `step` runs"
+        x = self.module.inject(state, context.embedding)
+        states = []
+        for block in self.module.transformer.core_block:
+            x = block(x, context.rope)
+            states.append(x)
+        return states
 
 
 def _position_seed(seed: int, position: int) -> int:

@@ -1,0 +1,81 @@
+"""The cache's lookup strategies by name: what a token sees of earlier ones, and what is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from latentkit.errors import ArgumentError, nearest
+
+__all__ = ["LOOKUPS", "Lookup", "parse_lookup"]
+
+#: Rules for positions that lack an entry. The names are those of the released code, where "m4" stands for
+#: Huginn's four core blocks; here it means the model's own number of core blocks.
+LOOKUPS = ("full", "latest-m4", "available-m4", "always-last-m4", "skip", "randomized")
+
+_EXAMPLES = (*LOOKUPS, "latest-m4-compress-s16", "latest-m4-compress-r4", "latest-m4-compress-anchor")
+_FORM = re.compile(
+    rf"(?P<rule>{'|'.join(LOOKUPS)})?(?P<dash>-)?(?:compress-(?:(?P<kind>[sr])(?P<count>\d+)|(?P<anchor>anchor)))?"
+)
+_ANCHORED = 8  # iterations that "anchor" keeps apart
+
+
+class Lookup(NamedTuple):
+    """One strategy.
+
+    Attributes
+    ----------
+    rule : str
+        What is seen at a position that lacks an entry: one of `LOOKUPS`.
+    kind : str
+        How entries share a place: ``""`` not at all, ``"s"``, ``"r"`` or ``"anchor"``.
+    size : int
+        The number that follows ``s`` or ``r``.
+    """
+
+    rule: str = "full"
+    kind: str = ""
+    size: int = 0
+
+    def place(self, key: int, prelude: int, core: int) -> int:
+        """Return the key under which a block's entries are kept; only those of the core share places."""
+        inner = key - prelude
+        if not self.kind or key < 0 or inner < 0:
+            return key
+        if self.kind == "s":
+            return prelude + inner % self.size
+        if self.kind == "r":
+            return prelude + inner // self.size
+        fixed = _ANCHORED * core
+        return key if inner < fixed else prelude + fixed + (inner - fixed) % core
+
+    def iterations_kept(self, iterations: int, core: int) -> float:
+        """Return for how many iterations' entries there is room, of so many that are run."""
+        if self.kind == "s":
+            return min(iterations, self.size / core)
+        if self.kind == "r":
+            return max(1.0, iterations / self.size)
+        return min(iterations, _ANCHORED + 1) if self.kind else iterations
+
+
+def parse_lookup(name: str) -> Lookup:
+    """Read a strategy's name, such as ``"latest-m4-compress-s16"``.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such strategy.
+
+    Examples
+    --------
+    >>> parse_lookup("latest-m4-compress-s16")
+    Lookup(rule='latest-m4', kind='s', size=16)
+    """
+    found = _FORM.fullmatch(str(name)) if name else None
+    if found is not None:
+        rule, dash, kind, count, anchor = found.group("rule", "dash", "kind", "count", "anchor")
+        compressed = bool(kind or anchor)
+        if bool(dash) == bool(rule and compressed) and count != "0":
+            return Lookup(rule or "latest-m4", kind or anchor or "", int(count or 0))
+    msg = f"No cache lookup named {name!r}. {nearest(str(name), _EXAMPLES)} "
+    raise ArgumentError(msg + "Any whole number of at least 1 may follow compress-s and compress-r.")
