@@ -5,11 +5,28 @@ The last axis is reduced; all others are kept. Nothing here knows about tokens o
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
-__all__ = ["cosine", "distance", "entropy", "kl_divergence", "log_softmax"]
+from latentkit.errors import ArgumentError, nearest
+
+__all__ = [
+    "EXIT_RULES",
+    "ExitRule",
+    "cosine",
+    "distance",
+    "entropy",
+    "exit_rule",
+    "exit_threshold",
+    "exit_values",
+    "first_exit",
+    "kl_divergence",
+    "log_softmax",
+    "minp_log_probs",
+]
 
 Array = Any  # a numpy array or a torch tensor
 
@@ -117,3 +134,220 @@ def kl_divergence(reference: Array, approximation: Array) -> Array:
     xp = array_namespace(reference, approximation)
     probs = xp.exp(reference)
     return xp.sum(xp.where(probs > 0, probs * (reference - approximation), 0.0), axis=-1)
+
+
+class ExitRule(NamedTuple):
+    """When to stop repeating the core: a number for each iteration, held against a threshold.
+
+    Attributes
+    ----------
+    reads : {"state", "readout"}
+        Whether it needs the raw state x_i or the log-probabilities of the readout at i.
+    threshold : float
+        The default.
+    change : callable
+        The number at i, from the last ``width`` summaries.
+    summary : callable
+        What is kept of a state or readout.
+    start : callable, optional
+        What stands for the summary at iteration 0; None: the one that is there.
+    width : int
+        How many iterations one number looks at.
+    hits : int
+        How many times in a row the number must be below the threshold.
+    counts : bool
+        ``change`` tells whether something stayed; the number counts how often in a row it did, and the
+        iterations end when it reaches the threshold.
+    """
+
+    reads: str
+    threshold: float
+    change: Callable[..., Array]
+    summary: Callable[[Array], Array] = lambda values: values
+    start: Callable[[Array], Array] | None = None
+    width: int = 2
+    hits: int = 1
+    counts: bool = False
+
+
+def minp_log_probs(log_probs: Array) -> Array:
+    """Log-probabilities after those below a tenth of the largest were all set to 1/vocab.
+
+    Parameters
+    ----------
+    log_probs : array [..., vocab]
+        Natural-log probabilities.
+
+    Returns
+    -------
+    array [..., vocab]
+        Nats, normalised anew.
+    """
+    xp = array_namespace(log_probs)
+    smallest = xp.max(log_probs, axis=-1, keepdims=True) + math.log(0.1)
+    kept = xp.where(log_probs < smallest, -math.log(log_probs.shape[-1]), log_probs)
+    return kept - xp.log(xp.sum(xp.exp(kept), axis=-1, keepdims=True))
+
+
+def _relative_step(before: Array, after: Array) -> Array:
+    return distance(after, before) / distance(after, 0 * after)
+
+
+def _turn(before: Array, after: Array) -> Array:
+    return 1 - cosine(before, after)
+
+
+def _acceleration(first: Array, second: Array, third: Array) -> Array:
+    return distance(third - second, second - first)
+
+
+def _gap(before: Array, after: Array) -> Array:
+    return abs(after - before)
+
+
+def _likeliest(log_probs: Array) -> Array:
+    return array_namespace(log_probs).argmax(log_probs, axis=-1)
+
+
+def _stayed(before: Array, after: Array) -> Array:
+    return before == after
+
+
+def _filled(value: float) -> Callable[[Array], Array]:
+    return lambda like: 0 * like + value
+
+
+def _uniform(like: Array) -> Array:
+    return array_namespace(like).full_like(like, -math.log(like.shape[-1]))
+
+
+#: Exit rules by name. All but the last are those of the released code [1]_, with its thresholds and first
+#: values; "acceleration" is the second difference of the state, small twice in a row [2]_.
+#:
+#: .. [1] Geiping et al. (2025), arXiv:2502.05171, section 6. .. [2] Pappone et al. (2025), arXiv:2509.23314.
+EXIT_RULES: dict[str, ExitRule] = {
+    "latent-diff": ExitRule("state", 0.03, _relative_step),
+    "cosine": ExitRule("state", 1e-3, _turn),
+    "entropy-diff": ExitRule("readout", 1e-3, _gap, entropy, _filled(100.0)),
+    "kl": ExitRule("readout", 1e-3, kl_divergence, start=_uniform),
+    "minp-kl": ExitRule("readout", 1e-5, kl_divergence, minp_log_probs, _uniform),
+    "argmax-stability": ExitRule("readout", 5, _stayed, _likeliest, _filled(-1), counts=True),
+    "acceleration": ExitRule("state", 1e-2, _acceleration, width=3, hits=2),
+}
+
+
+def exit_rule(name: str) -> ExitRule:
+    """Return the exit rule of that name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    if name not in EXIT_RULES:
+        msg = f"No exit criterion named {name!r}. {nearest(str(name), EXIT_RULES)}"
+        raise ArgumentError(msg)
+    return EXIT_RULES[name]
+
+
+def exit_threshold(name: str, threshold: Any = None) -> float:
+    """Return the threshold of an exit rule, the default for None.
+
+    Raises
+    ------
+    ArgumentError
+        If the rule is not known, or nothing could be below (or count up to) such a threshold.
+    """
+    rule = exit_rule(name)
+    if threshold is None:
+        return rule.threshold
+    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if rule.counts and not (number and threshold >= 1 and threshold == int(threshold)):
+        msg = (
+            f"threshold is {threshold!r}; {name!r} counts iterations without a change, so pass a whole "
+            f"number of at least 1 (default {rule.threshold:g})."
+        )
+        raise ArgumentError(msg)
+    if not (number and 0 < threshold < math.inf):
+        msg = (
+            f"threshold is {threshold!r}; {name!r} is never negative and stops when it falls below the "
+            f"threshold, so pass a number above 0 (default {rule.threshold:g})."
+        )
+        raise ArgumentError(msg)
+    return float(threshold)
+
+
+def exit_values(name: str, summaries: Array, *, begins: bool = True) -> Array:
+    """The numbers that an exit rule compares with its threshold, for a whole trajectory.
+
+    Parameters
+    ----------
+    name : str
+        A key of `EXIT_RULES`.
+    summaries : array [iteration, ...]
+        The rule's summary at iterations 0, 1, …: see `ExitRule`.
+    begins : bool
+        Whether the first one is that of iteration 0; False where it comes from the middle.
+
+    Returns
+    -------
+    array [iteration, ...]
+        NaN where too few iterations lie behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> exit_values("argmax-stability", np.array([7, 7, 4, 4, 4])).tolist()
+    [nan, 0.0, 0.0, 1.0, 2.0]
+    """
+    rule = exit_rule(name)
+    xp = array_namespace(summaries)
+    if begins and rule.start is not None:
+        summaries = xp.concat([rule.start(summaries[:1]), summaries[1:]])
+    count = summaries.shape[0] - rule.width + 1
+    values = rule.change(*(summaries[k : max(k + count, k)] for k in range(rule.width)))
+    if rule.counts:
+        values = xp.stack(_run_lengths(values)) if len(values) else values
+    wide = values if xp.isdtype(values.dtype, "real floating") else xp.astype(values, xp.float32)
+    missing = (min(rule.width - 1, summaries.shape[0]), *wide.shape[1:])
+    unknown = xp.full(missing, xp.nan, dtype=wide.dtype, device=device(wide))
+    return xp.concat([unknown, wide])
+
+
+def first_exit(name: str, values: Array, threshold: float | None = None) -> Array:
+    """The iteration at which a rule would have stopped; -1 where it never would.
+
+    Parameters
+    ----------
+    name : str
+        A key of `EXIT_RULES`.
+    values : numpy array [iteration, ...]
+        From `exit_values`, iteration 0 first. NaN never stops anything.
+    threshold : float, optional
+        None: the rule's default.
+
+    Returns
+    -------
+    numpy array [...] of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> int(first_exit("kl", np.array([np.nan, 0.3, 2e-3, 8e-4, 1e-3])))
+    3
+    """
+    rule, limit = exit_rule(name), exit_threshold(name, threshold)
+    xp = array_namespace(values)
+    hit = values >= limit if rule.counts else values < limit
+    for _ in range(rule.hits - 1):
+        hit = xp.concat([hit[:1] & False, hit[1:] & hit[:-1]])
+    first = xp.argmax(xp.astype(hit, xp.int8), axis=0)
+    return xp.where(xp.any(hit, axis=0), first, -1)
+
+
+def _run_lengths(stayed: Array) -> list[Array]:
+    """How many of the last entries in a row were true."""
+    lengths: list[Array] = []
+    for now in stayed:
+        lengths.append((lengths[-1] + 1) * now if lengths else 1 * now)
+    return lengths
