@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,18 @@ import xarray as xr
 
 from latentkit.errors import TraceError
 
-__all__ = ["COORDS", "VARIABLES", "Variable", "check_trace", "need_dim", "open_trace", "save_trace"]
+__all__ = [
+    "COORDS",
+    "DECODING",
+    "LENSES",
+    "VARIABLES",
+    "Variable",
+    "check_trace",
+    "coordinates_of",
+    "need_dim",
+    "open_trace",
+    "save_trace",
+]
 
 Shape = tuple[str, ...]
 
@@ -58,6 +69,55 @@ VARIABLES: dict[str, Variable] = {
     "state": Variable(("token", "iteration", "hidden"), "normalised latent state s_i"),
 }
 
+_TOKEN, _CELL = ("generated_token",), ("generated_token", "iteration")
+_READ, _WATCHED = (*_CELL, "rank"), (*_CELL, "watched")
+
+#: Coordinates and variables of a decoding: from `run_decoding`.
+DECODING: dict[str, Variable] = {
+    "generated_token": Variable(_TOKEN, "generated token"),
+    "position": Variable(_TOKEN, "position in the sequence"),
+    "token_text": Variable(_TOKEN, "token as decoded, unescaped"),
+    "token_id": Variable(_TOKEN, "number of the token in the vocabulary"),
+    "iteration": COORDS["iteration"],
+    "criterion": Variable(("criterion",), "exit criterion"),
+    "watched": Variable(("watched",), "number of the watched token in the vocabulary"),
+    "watched_text": Variable(("watched",), "watched token as decoded, unescaped"),
+    "iterations_used": Variable(_TOKEN, "iterations used"),
+    "stop_reason": Variable(_TOKEN, "what ended the iterations"),
+    "distance": Variable(_CELL, "‖s_i − s_last‖"),
+    "readout_id": Variable(_READ, "likeliest token if stopped here"),
+    "readout_text": Variable(_READ, "likeliest token if stopped here"),
+    "readout_probability": Variable(_READ, "probability of that token"),
+    "entropy": Variable(_CELL, "entropy of the readout", "nats"),
+    "kl": Variable(_CELL, "KL(readout at the last iteration ‖ readout at i)", "nats"),
+    "exit_value": Variable((*_CELL, "criterion"), "what the exit criterion compares with its threshold"),
+    "watched_rank": Variable(_WATCHED, "rank of the watched token, 0 being the likeliest"),
+    "watched_probability": Variable(_WATCHED, "probability of the watched token"),
+}
+
+_BLOCK = ("lens", "iteration", "block")
+
+#: Coordinates and variables of a look through lenses: from `run_lens`.
+LENSES: dict[str, Variable] = {
+    "lens": Variable(("lens",), "how a state is read out"),
+    "iteration": COORDS["iteration"],
+    "block": Variable(("block",), "block of the core"),
+    "watched": DECODING["watched"],
+    "watched_text": DECODING["watched_text"],
+    "readout_id": Variable((*_BLOCK, "rank"), "likeliest next token if read out here"),
+    "readout_text": Variable((*_BLOCK, "rank"), "likeliest next token if read out here"),
+    "readout_probability": Variable((*_BLOCK, "rank"), "probability of that token"),
+    "entropy": Variable(_BLOCK, "entropy of the readout", "nats"),
+    "kl": Variable(_BLOCK, "KL(readout at the last iteration ‖ readout here)", "nats"),
+    "watched_rank": Variable((*_BLOCK, "watched"), "rank of the watched token, 0 being the likeliest"),
+    "watched_probability": Variable((*_BLOCK, "watched"), "probability of the watched token"),
+}
+
+_COORDINATES = (
+    *COORDS,
+    *("generated_token", "position", "criterion", "watched", "watched_text", "lens", "block"),
+)
+
 _REQUIRED = ("distance", "step_size", "token_text", "token_id")
 _ADVICE = "Pass what `run_recurrence` returns."
 
@@ -83,10 +143,11 @@ def check_trace(trace: xr.Dataset) -> xr.Dataset:
     if not isinstance(trace, xr.Dataset):
         msg = f"Expected a trace (an xarray.Dataset), got {type(trace).__name__}. {_ADVICE}"
         raise TraceError(msg)
-    if missing := [name for name in _REQUIRED if name not in trace.variables]:
+    required, variables = _kind(trace)
+    if missing := [name for name in required if name not in trace.variables]:
         msg = f"This dataset lacks {', '.join(missing)}, so it is not a trace. {_ADVICE}"
         raise TraceError(msg)
-    for name, variable in {**COORDS, **VARIABLES}.items():
+    for name, variable in variables.items():
         if name in trace.variables and trace[name].dims != variable.dims:
             msg = (
                 f"The variable {name} has the dimensions {trace[name].dims}; in a trace it has "
@@ -94,6 +155,21 @@ def check_trace(trace: xr.Dataset) -> xr.Dataset:
             )
             raise TraceError(msg)
     return trace
+
+
+def coordinates_of(names: Iterable[str]) -> list[str]:
+    """Return those names that are coordinates of a trace of any kind."""
+    given = set(names)
+    return [name for name in _COORDINATES if name in given]
+
+
+def _kind(trace: xr.Dataset) -> tuple[Shape, dict[str, Variable]]:
+    """Say what a trace of this kind must have, and the dimensions of all that it may have."""
+    if "iterations_used" in trace.variables:
+        return ("iterations_used", "token_text", "token_id"), DECODING
+    if "lens" in trace.variables:
+        return ("readout_id", "readout_probability"), LENSES
+    return _REQUIRED, {**COORDS, **VARIABLES}
 
 
 def need_dim(data: xr.Dataset | xr.DataArray, dim: str, advice: str) -> None:
@@ -206,7 +282,7 @@ def _unpack(packed: xr.Dataset) -> xr.Dataset:
         texts = trace.table_text.values[place]
         trace["readout_text"] = (trace.readout_id.dims, texts, trace.table_text.attrs)
         trace = trace.drop_vars(["table_id", "table_text"])
-    return trace.drop_encoding().set_coords([name for name in COORDS if name in trace.variables])
+    return trace.drop_encoding().set_coords(coordinates_of(map(str, trace.variables)))
 
 
 def _text_array(texts: list[str]) -> np.ndarray[Any, Any]:
