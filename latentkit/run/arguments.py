@@ -41,13 +41,15 @@ def check_token_ids(model: RecurrentModel[Any], ids: list[int], new_tokens: int)
         raise PromptError(msg)
 
 
-def refuse_beyond_memory(estimate: int, device: torch.device, what: str) -> None:
+_FEWER = "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
+
+
+def refuse_beyond_memory(estimate: int, device: torch.device, what: str, advice: str = _FEWER) -> None:
     """Refuse work whose estimated memory, in bytes, is not free on the device."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if estimate > free:
         msg = (
             f"This run would need about {estimate / 2**30:.1f} GiB ({what}), but {free / 2**30:.1f} GiB are "
-            "free. "
-            "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
+            f"free. {advice}"
         )
         raise ArgumentError(msg)

@@ -55,6 +55,10 @@ class Progress:
             yield i
             self._bar.update()
 
+    def show(self, text: str) -> None:
+        """Write a text beside the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
     @contextmanager
     def keep_what_is_there(self) -> Iterator[None]:
         """End the block quietly on an interrupt that was raised inside it."""
