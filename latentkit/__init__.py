@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.models import load_model as load_model
     from latentkit.plot import plot_convergence as plot_convergence
     from latentkit.run import run_decoding as run_decoding
+    from latentkit.run import run_lens as run_lens
     from latentkit.run import run_recurrence as run_recurrence
     from latentkit.trace import open_trace as open_trace
     from latentkit.trace import save_trace as save_trace
@@ -32,6 +33,7 @@ _HOME = {
     "open_trace": "trace",
     "plot_convergence": "plot",
     "run_decoding": "run",
+    "run_lens": "run",
     "run_recurrence": "run",
     "save_trace": "trace",
 }

@@ -158,9 +158,9 @@ class Recorder(Watch):
         }
 
     def _look(self, context: Any, state: Tensor) -> None:
-        self._states.append(state[0, -1])
+        self._states.append(state[0, -1].clone())  # a view would keep the states of all positions alive
         if self._reads and self._heads:
-            self._kept.append(self._model.last_hidden(state, context)[0])
+            self._kept.append(self._model.last_hidden(state, context)[0].clone())
         elif self._reads:
             self._kept.append(last_logits(self._model, state, context))
 
