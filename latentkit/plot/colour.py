@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +11,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.patheffects import withStroke
 
 from latentkit.errors import ArgumentError
+from latentkit.measure import trace_floor
 from latentkit.plot.selection import select_distance
 
-__all__ = ["add_colorbar", "distance_limits", "noise_floor", "positive_limits"]
+__all__ = ["add_colorbar", "distance_limits", "drawn_floor", "positive_limits"]
 
 _BAR_WIDTH = 12.0  # points
 
@@ -67,12 +67,9 @@ def positive_limits(distances: Sequence[xr.DataArray]) -> tuple[float, float]:
     return (low, high) if low < high else (low / 2, high * 2)
 
 
-def noise_floor(trace: xr.Dataset) -> float | None:
-    """Distance near which a bfloat16 trace stops falling: 0.004·√hidden; None where that is not known."""
-    hidden = trace.attrs.get("hidden_size", trace.sizes.get("hidden"))
-    if hidden is None or "bfloat16" not in str(trace.attrs.get("dtype")):
-        return None
-    return 0.004 * math.sqrt(hidden)
+def drawn_floor(trace: xr.Dataset) -> float | None:
+    """Noise floor of a trace, where it lies within what pictures show: that of bfloat16; else None."""
+    return trace_floor(trace) if "bfloat16" in str(trace.attrs.get("dtype")) else None
 
 
 def add_colorbar(ax: Axes, mesh: QuadMesh, floor: float | None) -> None:

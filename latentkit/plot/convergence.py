@@ -14,7 +14,7 @@ from matplotlib.text import OffsetFrom
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.colour import add_colorbar, noise_floor, positive_limits
+from latentkit.plot.colour import add_colorbar, drawn_floor, positive_limits
 from latentkit.plot.description import describe_convergence
 from latentkit.plot.labels import font_characters, thin, token_label
 from latentkit.plot.selection import select_distance
@@ -107,7 +107,7 @@ def plot_convergence(
     ax.set_title(f"Latent State Convergence ||{symbol} - {symbol}*||" if title is None else title)
     _label_iterations(ax, distance["iteration"].values)
     _label_rows(ax, distance, room / len(distance))
-    floor = noise_floor(trace)
+    floor = drawn_floor(trace)
     if colorbar:
         add_colorbar(ax, mesh, floor)
     _add_note(ax, _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from latentkit.measure.settling import RELATIVE, before_limit, settled_from
 from latentkit.plot.labels import token_label
 from latentkit.plot.selection import select_distance
 
 __all__ = ["describe_convergence"]
-
-_SETTLED = 0.01  # of the token's first distance
 
 
 def describe_convergence(
@@ -30,7 +29,7 @@ def describe_convergence(
     str
         The kind of figure, how many tokens and iterations, the range of the distances, and the slowest
         token: the one whose distance is the last to stay below 1 % of where it began, or that is
-        farthest above it where some tokens never do.
+        farthest above it where some tokens never do. The limit itself, 0 by construction, does not count.
 
     Raises
     ------
@@ -38,14 +37,14 @@ def describe_convergence(
         As `plot_convergence`.
     """
     shown = select_distance(trace, tokens=tokens, iterations=iterations)
-    begun = select_distance(trace, tokens=tokens).isel(iteration=0).values
+    begun = select_distance(trace, tokens=tokens).isel(iteration=0, drop=True)
     limit = f", the state after {trace.attrs['limit']} iterations" if "limit" in trace.attrs else ""
     kind = (
         f"Heatmap of the distance of each token's latent state from its limit{limit}: "
         f"{_tokens(shown)} from top to bottom, {_iterations(shown)} from left to right, "
         "colour on a logarithmic scale."
     )
-    return " ".join(filter(None, [kind, _ranges(shown), _slowest(shown, begun)]))
+    return " ".join(filter(None, [kind, _ranges(shown), _slowest(before_limit(shown, trace), begun)]))
 
 
 def _tokens(shown: xr.DataArray) -> str:
@@ -74,21 +73,20 @@ def _ranges(shown: xr.DataArray) -> str:
     return f"{text}; the median over tokens goes from {np.median(first):.3g} to {np.median(last):.3g}."
 
 
-def _slowest(shown: xr.DataArray, begun: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+def _slowest(shown: xr.DataArray, begun: xr.DataArray) -> str:
     """Name the token that settles last; nothing where a single token or iteration leaves no choice."""
-    values, iterations = shown.values, shown["iteration"].values
-    usable = np.isfinite(values).all(axis=1) & np.isfinite(begun) & (begun > 0)
-    if usable.sum() < 2 or len(iterations) < 2:
+    usable = np.isfinite(shown.values).all(axis=1) & np.isfinite(begun.values) & (begun.values > 0)
+    if usable.sum() < 2 or shown.sizes["iteration"] < 2:
         return ""
-    relative = np.where(usable[:, None], values / np.where(usable, begun, 1.0)[:, None], 0.0)
-    above = relative >= _SETTLED
-    # Columns up to and with the last one above: 0 where a token is below from the first column on.
-    columns = np.where(above.any(axis=1), above.shape[1] - above[:, ::-1].argmax(axis=1), 0)
-    row = int(np.lexsort((relative[:, -1], columns))[-1])
-    if columns[row] == 0:
-        return "Every token stays below 1 % of its first distance throughout."
-    if columns[row] < above.shape[1]:
-        settled = f"stays below 1 % of its first distance from iteration {iterations[columns[row]]}"
+    shown, begun = shown.isel(token=usable), begun.isel(token=usable)
+    settled = settled_from(shown, RELATIVE * begun).fillna(np.inf).values
+    ends = (shown.isel(iteration=-1) / begun).values
+    row = int(np.lexsort((ends, settled))[-1])
+    share = f"{100 * RELATIVE:g} % of its first distance"
+    if settled[row] == shown["iteration"].values[0]:
+        return f"Every token stays below {share} throughout."
+    if np.isinf(settled[row]):
+        when = f"is still at {ends[row]:.2g} of its first distance at the end"
     else:
-        settled = f"is still at {relative[row, -1]:.2g} of its first distance at the end"
-    return f"The slowest token, {_token(shown[row])}, {settled}."
+        when = f"stays below {share} from iteration {settled[row]:g}"
+    return f"The slowest token, {_token(shown[row])}, {when}."

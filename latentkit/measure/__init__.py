@@ -1,0 +1,33 @@
+"""Numbers from traces: labelled arrays in, labelled arrays out; neither torch nor the model is needed.
+
+Where a trace has several seeds, every measure keeps the dimension ``seed`` (`compare_settling` pairs over
+it).
+"""
+
+from __future__ import annotations
+
+from latentkit.measure.comparison import compare_settling, trace_distance
+from latentkit.measure.components import principal_components
+from latentkit.measure.exits import exit_iteration
+from latentkit.measure.floor import noise_floor, trace_floor
+from latentkit.measure.interval import mean_interval
+from latentkit.measure.kinds import trajectory_kind
+from latentkit.measure.rank import readout_rank
+from latentkit.measure.rates import contraction_rate
+from latentkit.measure.settling import settled_from, settling_iteration, step_cosine
+
+__all__ = [
+    "compare_settling",
+    "contraction_rate",
+    "exit_iteration",
+    "mean_interval",
+    "noise_floor",
+    "principal_components",
+    "readout_rank",
+    "settled_from",
+    "settling_iteration",
+    "step_cosine",
+    "trace_distance",
+    "trace_floor",
+    "trajectory_kind",
+]

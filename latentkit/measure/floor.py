@@ -1,0 +1,72 @@
+"""Where rounding ends all approach: the distance that a number format cannot tell from 0."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from latentkit.errors import ArgumentError, nearest
+
+__all__ = ["noise_floor", "trace_floor"]
+
+# Error of one rounded coordinate of size 1: half the gap between neighbouring numbers at 1.
+_ROUNDING = {"bfloat16": 0.004, "float16": 0.0005, "float32": 6e-8, "float64": 1e-16}
+
+
+def noise_floor(dtype: str, hidden: int) -> float:
+    """How near two states in a number format come before rounding decides: the floor of distances.
+
+    Parameters
+    ----------
+    dtype : str
+        ``"bfloat16"``, ``"float16"``, ``"float32"`` or ``"float64"``; ``"torch.bfloat16"`` will do.
+    hidden : int
+        Channels of a state.
+
+    Returns
+    -------
+    float
+        A distance ‖s − s*‖ of normalised states: rounding of one coordinate times √hidden. It is an order of
+        magnitude, not a bound: a map that is nearly neutral adds up many roundings.
+
+    Raises
+    ------
+    ArgumentError
+        If the format is not known, or ``hidden`` is not positive.
+
+    Notes
+    -----
+    A normalised state has coordinates of about 1, so each is known to half the gap between neighbouring
+    numbers there: 2⁻⁸ ≈ 0.004 in bfloat16, which keeps eight significant bits.
+
+    Examples
+    --------
+    Huginn-0125 runs in bfloat16 with 5,280 channels; its start is about 100 away from the limit:
+
+    >>> round(noise_floor("bfloat16", 5280), 2)
+    0.29
+    """
+    name = str(dtype).removeprefix("torch.")
+    if name not in _ROUNDING:
+        msg = f"No noise floor is known for the dtype {dtype!r}. {nearest(name, _ROUNDING)}"
+        raise ArgumentError(msg)
+    if not hidden > 0:
+        msg = f"hidden is {hidden!r}; pass the number of channels of a state, at least 1."
+        raise ArgumentError(msg)
+    return _ROUNDING[name] * math.sqrt(hidden)
+
+
+def trace_floor(trace: xr.Dataset) -> float | None:
+    """`noise_floor` of a trace by its attributes; None where it does not say its dtype or size.
+
+    Parameters
+    ----------
+    trace : Dataset
+        With ``dtype`` among its attributes, and ``hidden_size`` there or a dimension ``hidden``.
+    """
+    hidden = trace.attrs.get("hidden_size", trace.sizes.get("hidden"))
+    dtype = str(trace.attrs.get("dtype")).removeprefix("torch.")
+    if hidden is None or dtype not in _ROUNDING:
+        return None
+    return noise_floor(dtype, int(hidden))
