@@ -20,6 +20,7 @@ from latentkit.errors import TraceError
 __all__ = [
     "COORDS",
     "DECODING",
+    "LAYERS",
     "LENSES",
     "VARIABLES",
     "Variable",
@@ -113,8 +114,22 @@ LENSES: dict[str, Variable] = {
     "watched_probability": Variable((*_BLOCK, "watched"), "probability of the watched token"),
 }
 
+_LAYER = ("layer",)
+
+#: Coordinates of a comparison of layers, from `run_layer_kl`. Its variables lie over (layer, generated_token),
+#: for several prompts over (prompt, layer, generated_token).
+LAYERS: dict[str, Variable] = {
+    "layer": Variable(_LAYER, "Layer"),
+    "stack": Variable(_LAYER, "stack of blocks"),
+    "iteration": Variable(_LAYER, "repetition of the stack"),
+    "block": Variable(_LAYER, "block of the stack"),
+    "lens": Variable(_LAYER, "how the layer's state is read out"),
+    "generated_token": Variable(_TOKEN, "Generated Token"),
+}
+
 _COORDINATES = (
     *COORDS,
+    *LAYERS,
     *("generated_token", "position", "criterion", "watched", "watched_text", "lens", "block"),
 )
 
@@ -167,6 +182,8 @@ def _kind(trace: xr.Dataset) -> tuple[Shape, dict[str, Variable]]:
     """Say what a trace of this kind must have, and the dimensions of all that it may have."""
     if "iterations_used" in trace.variables:
         return ("iterations_used", "token_text", "token_id"), DECODING
+    if "layer" in trace.dims:
+        return ("generated_token", "token_text", "token_id"), LAYERS
     if "lens" in trace.variables:
         return ("readout_id", "readout_probability"), LENSES
     return _REQUIRED, {**COORDS, **VARIABLES}
