@@ -64,8 +64,8 @@ def exit_iteration(
     >>> found.exit_iteration.values.tolist(), found.saved.values.round(2).tolist()
     ([2, 3], [0.33, 0.0])
     """
-    several = threshold is not None and not np.isscalar(threshold)
-    thresholds = list(threshold) if several else [threshold]  # type: ignore[call-overload]  # several are a sequence
+    several = np.ndim(threshold) > 0  # type: ignore[arg-type]  # None has no dimension either
+    thresholds: list[Any] = np.atleast_1d(np.asarray(threshold, dtype=object)).tolist()
     limits = [criteria.exit_threshold(criterion, one) for one in thresholds]
     values = _values(trace, criterion)
     parts = [_exits(trace, values, criterion, limit) for limit in limits]
@@ -104,8 +104,8 @@ def _values(trace: xr.Dataset, criterion: str) -> xr.DataArray:
     iterations = values["iteration"].values
     if len(iterations) < 2 or not np.array_equal(iterations, np.arange(len(iterations))):
         msg = (
-            f"The trace covers the iterations {iterations[:3].tolist()}…; exits are told from one that begins at "
-            "0 and leaves none out. Pass the whole trace."
+            f"The trace covers the iterations {iterations[:3].tolist()}…; exits are told from one that "
+            "begins at 0 and leaves none out. Pass the whole trace."
         )
         raise TraceError(msg)
     return values
@@ -130,15 +130,15 @@ def _worked_out(trace: xr.Dataset, criterion: str) -> xr.DataArray:
     if source is None:
         reads = {"state": "raw states x_i", "readout": "all probabilities of each readout"}
         msg = (
-            f"{criterion!r} reads the {reads[criteria.exit_rule(criterion).reads]}, which this trace does not "
-            f"keep; from it {' and '.join(map(repr, _FROM_TRACE))} can be told. Pass a trace from "
+            f"{criterion!r} reads the {reads[criteria.exit_rule(criterion).reads]}, which this trace does "
+            f"not keep; from it {' and '.join(map(repr, _FROM_TRACE))} can be told. Pass a trace from "
             "`run_decoding`, which keeps the numbers of every criterion."
         )
         raise TraceError(msg)
     if source not in getattr(trace, "variables", ()):
         msg = (
-            f"{criterion!r} is told from {source!r}, which this dataset lacks. Pass a trace from `run_decoding` "
-            "or `run_recurrence` with readout_top=1 or more."
+            f"{criterion!r} is told from {source!r}, which this dataset lacks. Pass a trace from "
+            "`run_decoding` or `run_recurrence` with readout_top=1 or more."
         )
         raise TraceError(msg)
     data = trace[source]

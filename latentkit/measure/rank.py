@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
 from latentkit.errors import TraceError, nearest
@@ -35,6 +34,7 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
 
     Examples
     --------
+    >>> import numpy as np
     >>> texts = np.array([[[" 7", " 8"], [" 8", " 7"], [" 8", " 9"]]], dtype=object)
     >>> trace = xr.Dataset({"readout_text": (("token", "iteration", "rank"), texts)})
     >>> readout_rank(trace, " 7").values.tolist()

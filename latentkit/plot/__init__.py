@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from latentkit.plot.alt import alt_text, with_alt
     from latentkit.plot.colour import distance_limits
     from latentkit.plot.convergence import plot_convergence
+    from latentkit.plot.decoding import plot_decoding
     from latentkit.plot.description import describe_convergence
+    from latentkit.plot.exits import plot_exits
     from latentkit.plot.labels import visible_token
+    from latentkit.plot.rank import plot_rank
 
 __all__ = [
     "alt_text",
     "describe_convergence",
     "distance_limits",
     "plot_convergence",
+    "plot_decoding",
+    "plot_exits",
+    "plot_rank",
     "visible_token",
     "with_alt",
 ]
@@ -29,6 +35,9 @@ _HOME = {
     "describe_convergence": "description",
     "distance_limits": "colour",
     "plot_convergence": "convergence",
+    "plot_decoding": "decoding",
+    "plot_exits": "exits",
+    "plot_rank": "rank",
     "visible_token": "labels",
     "with_alt": "alt",
 }
