@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.errors import LatentkitError as LatentkitError
     from latentkit.models import load_model as load_model
     from latentkit.plot import plot_convergence as plot_convergence
+    from latentkit.plot import plot_decoding as plot_decoding
+    from latentkit.plot import plot_exits as plot_exits
+    from latentkit.plot import plot_rank as plot_rank
     from latentkit.run import run_decoding as run_decoding
     from latentkit.run import run_lens as run_lens
     from latentkit.run import run_recurrence as run_recurrence
@@ -32,6 +35,9 @@ _HOME = {
     "load_model": "models",
     "open_trace": "trace",
     "plot_convergence": "plot",
+    "plot_decoding": "plot",
+    "plot_exits": "plot",
+    "plot_rank": "plot",
     "run_decoding": "run",
     "run_lens": "run",
     "run_recurrence": "run",
