@@ -143,7 +143,7 @@ class _Slot:
     def write(self, start: int, stop: int, room: int, keys: Tensor, values: Tensor) -> None:
         """Put the entries of positions start … stop − 1 in their places."""
         if stop > self.size:
-            self._grow(start, room, keys)
+            self._grow(room, keys)
         self.keys[:, :, start:stop] = keys
         self.values[:, :, start:stop] = values
 
@@ -161,11 +161,11 @@ class _Slot:
         """Say whether a position has an entry of its own here."""
         return position < self.settled and position not in self.absent
 
-    def _grow(self, start: int, room: int, like: Tensor) -> None:
+    def _grow(self, room: int, like: Tensor) -> None:
         batch, heads, _, channels = like.shape
         new = [like.new_empty(batch, heads, room, channels) for _ in range(2)]
         if self.size:
             for old, wider in zip((self.keys, self.values), new, strict=True):
-                wider[:, :, :start] = old[:, :, :start]
+                wider[:, :, : self.size] = old
         self.keys, self.values = new
         self.size = room
