@@ -21,7 +21,7 @@ __all__ = ["check_axes", "plot_decoding", "quoted", "select_decoding"]
 
 _ROW, _FRAME, _WIDTH = 16 / 72, 1.1, 9.0  # inches
 _LOWEST, _TALLEST = 2.2, 12.0
-_LETTER = 0.62  # width of a letter over the size of the font
+_LETTER = 0.68  # width of a letter over the size of the font
 
 
 def plot_decoding(
@@ -186,7 +186,9 @@ def _write_tokens(ax: Axes, shown: xr.Dataset) -> None:
                 ax.plot([x, x], [row - 0.5, row + 0.5], color="white", linewidth=0.5)
             room = int((columns[end - 1] + 0.5 - x) * cell / (_LETTER * size))
             if room:
-                _write(ax, (x, row), token_label(str(texts[row, start]), characters, width=room), size)
+                text = str(texts[row, start])
+                bare = text.removeprefix(" ") or text  # what begins with a space does so in most cells
+                _write(ax, (x, row), token_label(bare, characters, width=room), size)
 
 
 def _write(ax: Axes, at: tuple[float, float], text: str, size: float) -> None:

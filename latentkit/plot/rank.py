@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
@@ -50,13 +50,18 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | No
         msg = "`plot_rank` needs at least one token, as in plot_rank(trace, ' 7'), and got none."
         raise ArgumentError(msg)
     ranks = [readout_rank(trace, token) for token in tokens]
-    lines = [line for token, rank in zip(tokens, ranks, strict=True) for line in _lines(rank, token, at)]
+    lines = [
+        line
+        for token, rank in zip(tokens, ranks, strict=True)
+        for line in _lines(rank, _text(trace, token), at)
+    ]
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 3.6), FigureClass=AltFigure, layout="constrained")
     drawn = [ax.plot(x, y + 1, marker=".", markersize=4, label="")[0] for _, x, y in lines]
     ax.set_yscale("log")
     lowest = max([float(np.nanmax(y)) + 1 for _, _, y in lines if not np.isnan(y).all()], default=1.0)
     ax.set_ylim(max(lowest, 5.0) * 1.5, 0.7)
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 4, 8, 10]))
     ax.set_xlabel("Iterations at Test Time")
     ax.set_ylabel("Rank (1 = likeliest)")
@@ -72,9 +77,20 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | No
 _Line = tuple[str, np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]
 
 
-def _lines(rank: xr.DataArray, token: str | int, at: int) -> list[_Line]:
+def _text(trace: xr.Dataset, token: str | int) -> str:
+    """Return the text of a token, if the trace knows it."""
+    if isinstance(token, str):
+        return token
+    for ids, texts in (("watched", "watched_text"), ("readout_id", "readout_text")):
+        if ids in trace.variables and texts in trace.variables:
+            found = np.flatnonzero(trace[ids].values.ravel() == token)
+            if len(found):
+                return str(trace[texts].values.ravel()[found[0]])
+    return f"<{token}>"
+
+
+def _lines(rank: xr.DataArray, text: str, at: int) -> list[_Line]:
     """Return name, x and y of the lines for one token."""
-    text = token if isinstance(token, str) else f"<{token}>"
     name = f"“{token_label(text, font_characters())}”"
     if "lens" in rank.dims:
         blocks = rank.sizes["block"]
