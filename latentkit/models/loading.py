@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 
 from latentkit.errors import ArgumentError, ModelError, nearest
+from latentkit.models.causal import CausalModel
 from latentkit.models.checkpoint import empty_module, read_config, read_module
 from latentkit.models.huginn import HuginnConfig, init_weights
 from latentkit.models.verbs import HuginnModel
@@ -19,13 +20,33 @@ NANO = Path(__file__).parent / "nano"
 HUGINN = "tomg-group-umd/huginn-0125"
 
 
+@overload
+def load_model(
+    name: Literal["nano", "nano-untrained", "huginn"],
+    *,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str | None = None,
+    revision: str | None = None,
+) -> HuginnModel: ...
+
+
+@overload  # HuginnModel or CausalModel: which one, only the folder knows
 def load_model(
     name: str | Path,
     *,
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     revision: str | None = None,
-) -> HuginnModel:
+) -> Any: ...
+
+
+def load_model(
+    name: str | Path,
+    *,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str | None = None,
+    revision: str | None = None,
+) -> Any:
     """Load a model to watch.
 
     Parameters
@@ -33,7 +54,8 @@ def load_model(
     name : str or Path
         ``"nano"`` (small, trained, shipped with the package, needs no network), ``"nano-untrained"`` (the
         same with random weights: the control), ``"huginn"`` (the released model, about 15 GB from the hub),
-        a hub id such as ``"tomg-group-umd/huginn-0125"``, or a folder in the released layout.
+        a hub id such as ``"tomg-group-umd/huginn-0125"``, or a folder in the released layout. A folder or
+        hub id of any other causal language model of transformers works too, for ``run_layer_kl``.
     dtype : torch.dtype or str, optional
         For example ``"bfloat16"``. None: as stored, except nano: float32.
     device : torch.device or str, optional
@@ -43,8 +65,8 @@ def load_model(
 
     Returns
     -------
-    RecurrentModel
-        Answers the verbs of `latentkit.models.contract`.
+    RecurrentModel or CausalModel
+        The first answers the verbs of `latentkit.models.contract`; the second has layers alone.
 
     Raises
     ------
@@ -70,7 +92,7 @@ def load_model(
     raise ModelError(msg + "A folder or a hub id (owner/name) works too.")
 
 
-def _nano(dtype: torch.dtype | None, device: torch.device | None, _revision: str | None) -> HuginnModel:
+def _nano(dtype: torch.dtype | None, device: torch.device | None, _revision: str | None) -> Any:
     """The small trained model inside the package."""
     return _from_folder(NANO, "nano", None, dtype or torch.float32, device or torch.device("cpu"))
 
@@ -85,12 +107,12 @@ def _nano_untrained(
     return HuginnModel(module, _tokenizer(NANO), name="nano-untrained")
 
 
-def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> HuginnModel:
+def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
     """The released model, from the hub."""
     return _from_hub(HUGINN, dtype, device, revision)
 
 
-_Loader = Callable[[torch.dtype | None, torch.device | None, str | None], HuginnModel]
+_Loader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
 
 #: Names that `load_model` knows. To add a model family: one file beside this one, one line here.
 MODELS: dict[str, _Loader] = {"nano": _nano, "nano-untrained": _nano_untrained, "huginn": _huginn}
@@ -98,19 +120,46 @@ MODELS: dict[str, _Loader] = {"nano": _nano, "nano-untrained": _nano_untrained, 
 
 def _from_folder(
     folder: Path, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
-) -> HuginnModel:
-    kind = read_config(folder).get("model_type")
-    if kind != "huginn_raven":
-        raise ModelError(
-            f"{folder} holds a model of type {kind!r}; recurrent-depth models have 'huginn_raven'. "
-            "Pass the folder of a recurrent-depth model in the released layout."
-        )
+) -> Any:
+    if read_config(folder).get("model_type") != "huginn_raven":
+        return _causal(folder, name, revision, dtype, device)
     return HuginnModel(read_module(folder, dtype, device), _tokenizer(folder), name=name, revision=revision)
 
 
-def _from_hub(
-    name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None
-) -> HuginnModel:
+def _causal(
+    folder: Path, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
+) -> CausalModel:
+    """Any causal language model that transformers has the code of; code in the folder is never run."""
+    from transformers import AutoModelForCausalLM
+
+    kind = read_config(folder).get("model_type")
+    loaded: Any
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype or "auto",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises errors of many libraries
+        raise ModelError(
+            f"{folder} holds a model of type {kind!r}, which is no recurrent-depth model ('huginn_raven'), "
+            f"and transformers does not load it as a causal language model ({type(error).__name__}: "
+            f"{next(iter(str(error).splitlines()), 'no reason given')})."
+        ) from error
+    module, found = loaded
+    wrong = {key: sorted(map(str, found.get(key, ()))) for key in ("missing_keys", "mismatched_keys")}
+    if any(wrong.values()):  # transformers would fill these with random numbers
+        listed = ", ".join([*wrong["missing_keys"], *wrong["mismatched_keys"]][:5])
+        raise ModelError(
+            f"The checkpoint in {folder} lacks {listed}, or has it in another shape. Check that config.json "
+            "and the weights belong together."
+        )
+    return CausalModel(module.to(device), _tokenizer(folder), name=name, revision=revision)
+
+
+def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.safetensors", "*.jinja"]  # no code

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     from latentkit.plot.description import describe_convergence
     from latentkit.plot.exits import plot_exits
     from latentkit.plot.labels import visible_token
+    from latentkit.plot.layer_kl import plot_layer_kl, plot_layer_profile
+    from latentkit.plot.layer_selection import describe_layer_kl
     from latentkit.plot.rank import plot_rank
 
 __all__ = [
     "alt_text",
     "describe_convergence",
+    "describe_layer_kl",
     "distance_limits",
     "plot_convergence",
     "plot_decoding",
     "plot_exits",
+    "plot_layer_kl",
+    "plot_layer_profile",
     "plot_rank",
     "visible_token",
     "with_alt",
@@ -33,10 +38,13 @@ __all__ = [
 _HOME = {
     "alt_text": "alt",
     "describe_convergence": "description",
+    "describe_layer_kl": "layer_selection",
     "distance_limits": "colour",
     "plot_convergence": "convergence",
     "plot_decoding": "decoding",
     "plot_exits": "exits",
+    "plot_layer_kl": "layer_kl",
+    "plot_layer_profile": "layer_kl",
     "plot_rank": "rank",
     "visible_token": "labels",
     "with_alt": "alt",

@@ -1,0 +1,131 @@
+"""What a picture of layers shows: the values in a row order, the words for its scale, and its alt text."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from latentkit.errors import ArgumentError, TraceError
+from latentkit.plot.labels import token_label
+
+__all__ = ["bar_label", "describe_layer_kl", "in_order", "layer_names", "select_layers"]
+
+_NAMES = {"kl": "KL", "reverse_kl": "Reverse KL", "js": "JS", "total_variation": "TV", "entropy": "Entropy"}
+
+
+def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArray:
+    """Take the values that a picture shows [layer, generated_token]; of several prompts the mean.
+
+    Raises
+    ------
+    TraceError
+        If the dataset is no comparison of layers.
+    ArgumentError
+        If ``mask_zero`` is asked for without intervals.
+    """
+    if not isinstance(result, xr.Dataset):
+        msg = f"Expected a dataset from `run_layer_kl`, got {type(result).__name__}."
+        raise TraceError(msg)
+    name = str(result.attrs.get("divergence", "kl"))
+    needed = (name, "layer", "iteration", "generated_token", "token_text")
+    if missing := [part for part in needed if part not in result.variables]:
+        msg = (
+            f"The dataset has no {missing[0]!r}; it has {sorted(map(str, result.variables))}. "
+            "Pass what `run_layer_kl` returns."
+        )
+        raise TraceError(msg)
+    shown = f"{name}_mean" if "prompt" in result[name].dims else name
+    values = result[shown]
+    if set(values.dims) != {"layer", "generated_token"} or 0 in values.shape:
+        msg = (
+            f"Expected {shown!r} over ('layer', 'generated_token') with at least one of each, got "
+            f"{dict(values.sizes)}. Keep these two dimensions, as in `result.isel(layer=[0])`."
+        )
+        raise TraceError(msg)
+    if mask_zero:
+        if f"{name}_low" not in result:
+            msg = "`mask_zero` needs intervals over prompts. Pass several prompts to `run_layer_kl`."
+            raise ArgumentError(msg)
+        values = values.where(result[f"{name}_low"] > 0)
+    return values.transpose("layer", "generated_token").astype(float)
+
+
+def in_order(values: xr.DataArray, sort: str | None) -> xr.DataArray:
+    """Put the rows in order: as they are, by layer, or by their mean from the largest down."""
+    if sort == "layer":
+        return values.isel(layer=np.argsort(values["layer"].values, kind="stable"))
+    if sort == "score":
+        known = np.isfinite(values.values)
+        total = np.where(known, values.values, 0.0).sum(1)
+        score = np.where(known.any(1), total / np.maximum(known.sum(1), 1), -np.inf)
+        return values.isel(layer=np.argsort(-score, kind="stable"))
+    return values
+
+
+def layer_names(values: xr.DataArray) -> list[str]:
+    """Say which stack, iteration and block each layer is, as in "core 3.1".
+
+    Examples
+    --------
+    >>> layer = {"stack": ["prelude", "core"], "iteration": [0, 3], "block": [0, 1]}
+    >>> layer_names(xr.DataArray([0, 6], dims="layer", coords={k: ("layer", v) for k, v in layer.items()}))
+    ['prelude', 'core 3.1']
+    """
+    columns = [values[name].values.tolist() for name in ("stack", "iteration", "block")]
+    rows = list(zip(*columns, strict=True))
+    several = {stack for stack, _, block in rows if block > 0}
+    names = []
+    for stack, iteration, block in rows:
+        number = ".".join(
+            [*([str(iteration)] if iteration else []), *([str(block)] if stack in several else [])]
+        )
+        names.append(f"{stack} {number}".strip())
+    return names
+
+
+def bar_label(result: xr.Dataset) -> str:
+    """Name the scale as the published figure does: "KL"; another unit than nats is said."""
+    name = str(result.attrs.get("divergence", "kl"))
+    label = _NAMES.get(name, name)
+    return f"{label} (bits)" if result.attrs.get("units") == "bits" else label
+
+
+def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero: bool = False) -> str:
+    """Say in words what `plot_layer_kl` shows; its alt text.
+
+    Parameters
+    ----------
+    result : Dataset
+        From ``run_layer_kl``.
+    sort, mask_zero
+        As for `plot_layer_kl`.
+
+    Returns
+    -------
+    str
+        The kind of figure, the order of the rows, the range, and where the largest value stands.
+
+    Raises
+    ------
+    TraceError, ArgumentError
+        As `plot_layer_kl`.
+    """
+    values = in_order(select_layers(result, mask_zero=mask_zero), sort)
+    layers = values["layer"].values.tolist()
+    order = ", ".join(map(str, layers)) if len(layers) <= 12 else f"{layers[0]} … {layers[-1]}"
+    count = f"{len(layers)} layers" if len(layers) > 1 else "layer"
+    tokens = f"Gen0 to Gen{values.shape[1] - 1}" if values.shape[1] > 1 else "Gen0"
+    direction = str(result.attrs.get("direction", bar_label(result)))
+    units = str(result.attrs.get("units", "nats")).replace("1", "no unit")
+    text = (
+        f"Heatmap of {direction} in {units}: {count} {order} from top to bottom, generated tokens {tokens} "
+        "from left to right."
+    )
+    known = values.values[np.isfinite(values.values)]
+    if not known.size:
+        return f"{text} No value is known."
+    row, column = np.unravel_index(np.nanargmax(values.values), values.shape)
+    where = f"layer {layers[row]} at Gen{column}"
+    if result["token_text"].ndim == 1:
+        where += f" “{token_label(str(result['token_text'].values[column]))}”"
+    return f"{text} Values range from {known.min():.3g} to {known.max():.3g}; the largest is {where}."

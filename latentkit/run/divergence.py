@@ -1,0 +1,104 @@
+"""How far predictions are from a reference, read out of states without ever holding all logits.
+
+With a linear head z = W x, the cross term of KL(p ‖ q) needs p only through E_p[W] = pᵀW:
+
+    KL(p ‖ q) = logsumexp(z_q) − logsumexp(z_p) − ⟨E_p[W], x_q − x_p⟩
+
+so one pass over W, a tile of the vocabulary at a time, gives everything, and equal states give exactly zero.
+A soft-cap breaks the identity; such heads, and the other divergences, are streamed in chunks of rows.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from latentkit import criteria
+from latentkit.models.unrolled import Head
+
+__all__ = ["divergence_of_states"]
+
+_TILE = 2**18  # logits held at once: rows × tile, small enough for a processor's cache
+_CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
+
+
+@torch.no_grad()
+def divergence_of_states(
+    head: Head,
+    reference: Float[Tensor, "reference hidden"],
+    approximation: Float[Tensor, "row hidden"],
+    pair: Int[Tensor, " row"],
+    name: str = "kl",
+    *,
+    other_head: Head | None = None,
+) -> Float[Tensor, " row"]:
+    """Compare the prediction of each row with that of its reference.
+
+    Parameters
+    ----------
+    head : Head
+        From states to logits.
+    reference, approximation : Tensor [reference | row, hidden]
+        What stands before the head, normalised already.
+    pair : Tensor [row]
+        Which reference belongs to each row.
+    name : str
+        A key of `latentkit.criteria.DIVERGENCES`.
+    other_head : Head, optional
+        Of the approximations, where they come from another model.
+
+    Returns
+    -------
+    Tensor [row]
+        Nats in float64, on the CPU, not clamped.
+    """
+    if name == "kl" and head.weight is not None and other_head is None:
+        return _tiled_kl(head, reference, approximation, pair)
+    return _streamed((head, other_head or head), reference, approximation, pair, name)
+
+
+def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor) -> Tensor:
+    """One pass over the head's matrix with running maxima, as in online softmax."""
+    assert head.weight is not None
+    count = len(reference)
+    rows = torch.cat((reference, approximation)).float() * head.scale
+    top = rows.new_full((len(rows),), -torch.inf)
+    total = torch.zeros_like(top)
+    expected = torch.zeros_like(rows[:count])  # E_p[W]
+    tile = max(128, _TILE // len(rows))
+    room = rows.new_empty(len(rows), tile)
+    for start in range(0, len(head.weight), tile):
+        weight = head.weight[start : start + tile].float()
+        logits = torch.mm(rows, weight.T, out=room if len(weight) == tile else None)
+        if head.bias is not None:
+            logits += head.scale * head.bias[start : start + tile].float()
+        before, top = top, torch.maximum(top, logits.amax(1))
+        shrink = (before - top).exp_()
+        weights = logits.sub_(top[:, None]).exp_()
+        total = total.mul_(shrink).add_(weights.sum(1))
+        expected.mul_(shrink[:count, None]).addmm_(weights[:count], weight)
+    log_total = top.double() + total.double().log()
+    expected = expected.double() / total[:count, None].double()
+    pair = pair.to(rows.device)
+    apart = rows[count:].double() - rows[:count].double()[pair]
+    kl = log_total[count:] - log_total[:count][pair] - (expected[pair] * apart).sum(1)
+    return kl.cpu()
+
+
+def _streamed(
+    heads: tuple[Head, Head], reference: Tensor, approximation: Tensor, pair: Tensor, name: str
+) -> Tensor:
+    """Whole distributions, as many rows at a time as fit into the chunk; each is computed once."""
+    head, other = heads
+    between = criteria.DIVERGENCES[name].between
+    found = torch.empty(len(approximation), dtype=torch.float64)
+    vocabulary = head.logits(reference[:1]).shape[-1]
+    size = max(1, _CHUNK // vocabulary)
+    for start in range(0, len(reference), size):
+        p = criteria.log_softmax(head.logits(reference[start : start + size]))
+        rows = torch.nonzero((pair >= start) & (pair < start + size))[:, 0]
+        for chosen in torch.split(rows, size):
+            q = criteria.log_softmax(other.logits(approximation[chosen.to(approximation.device)]))
+            found[chosen] = between(p[(pair[chosen] - start).to(p.device)], q).double().cpu()
+    return found

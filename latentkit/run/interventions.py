@@ -1,0 +1,282 @@
+"""What can be done to a layer, by name: skip it, silence a part of it, add to its state, and more.
+
+An intervention is a function of one `Intervened` block that returns the state after it. To add one::
+
+    def halve(block):
+        return (block.state + block.run()) / 2
+
+    run_layer_kl(model, "Hello", do=halve)              # at once
+    INTERVENTIONS["halve"] = Intervention(halve)        # or by name, do="halve"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from latentkit.errors import ArgumentError, nearest
+from latentkit.models.unrolled import BlockCall, Layer
+
+__all__ = ["INTERVENTIONS", "Intervened", "Intervention", "intervention"]
+
+
+@dataclass(frozen=True)
+class Intervened:
+    """A block that something is done to.
+
+    Attributes
+    ----------
+    call : BlockCall
+        The block with its input.
+    layer : Layer
+        Which layer it is.
+    prompt_length : int
+        Tokens of the prompt; the positions after them are the continuation.
+    value : Any
+        What was given as ``value=``.
+    source : Tensor [batch, token, hidden] or None
+        The same block's output in the run of the other prompt.
+    """
+
+    call: BlockCall
+    layer: Layer
+    prompt_length: int
+    value: Any = None
+    source: Tensor | None = None
+
+    @property
+    def state(self) -> Tensor:
+        """What goes into the block [batch, token, hidden]."""
+        return self.call.state
+
+    def run(self, state: Tensor | None = None, **changes: Any) -> Tensor:
+        """Let the block do what it does, to its own state or another."""
+        return self.call.run(state, **changes)
+
+
+Apply = Callable[[Intervened], Tensor]
+
+
+class Intervention(NamedTuple):
+    """What is done, and what it asks for: "vector", "number" or "tokens" as ``value=``, or a "prompt"."""
+
+    apply: Apply
+    takes: str | None = None
+
+
+def identity(block: Intervened) -> Tensor:
+    """Change nothing: the control, whose effect is zero."""
+    return block.run()
+
+
+def skip(block: Intervened) -> Tensor:
+    """Leave the block out."""
+    return block.state
+
+
+def repeat(block: Intervened) -> Tensor:
+    """Run the block twice."""
+    return block.run(block.run())
+
+
+def zero_attention(block: Intervened) -> Tensor:
+    """Let the attention write nothing."""
+    with _edited(_alone(block, "attn", "attention"), torch.zeros_like):
+        return block.run()
+
+
+def zero_mlp(block: Intervened) -> Tensor:
+    """Let the MLP write nothing."""
+    with _edited(_alone(block, "mlp", "feed_forward", "ffn", "moe"), torch.zeros_like):
+        return block.run()
+
+
+def mean_attention(block: Intervened) -> Tensor:
+    """Let the attention write, at every position, its mean over the prompt."""
+    with _edited(_alone(block, "attn", "attention"), _mean_over(block.prompt_length)):
+        return block.run()
+
+
+def mean_mlp(block: Intervened) -> Tensor:
+    """Let the MLP write, at every position, its mean over the prompt."""
+    with _edited(_alone(block, "mlp", "feed_forward", "ffn", "moe"), _mean_over(block.prompt_length)):
+        return block.run()
+
+
+def add(block: Intervened) -> Tensor:
+    """Add a vector to the block's output at every position."""
+    out = block.run()
+    vector = torch.as_tensor(np.asarray(block.value, dtype=np.float32)).to(out.device, out.dtype)
+    if vector.shape != out.shape[-1:]:
+        msg = (
+            f"value has the shape {tuple(vector.shape)}; do='add' needs a vector of {out.shape[-1]} numbers."
+        )
+        raise ArgumentError(msg)
+    added: Tensor = out + vector
+    return added
+
+
+def noise(block: Intervened) -> Tensor:
+    """Add noise to the block's output: in a random direction, ``value`` times as long as the state."""
+    out = block.run()
+    rows = []
+    for position in range(out.shape[1]):  # a position's noise does not depend on what else is in the run
+        seed = hashlib.sha256(f"{block.layer.index} {position}".encode()).digest()[:6]
+        generator = torch.Generator().manual_seed(int.from_bytes(seed, "big"))
+        rows.append(torch.randn(out.shape[-1], generator=generator))
+    direction = nn.functional.normalize(torch.stack(rows), dim=-1).to(out.device)
+    length = block.value * out.float().norm(dim=-1, keepdim=True)
+    noisy: Tensor = out + (length * direction).to(out.dtype)
+    return noisy
+
+
+def patch(block: Intervened) -> Tensor:
+    """Put the other prompt's state in the place of this one's, at all positions of the prompt."""
+    assert block.source is not None
+    out = block.run().clone()
+    out[:, : block.prompt_length] = block.source[:, : block.prompt_length]
+    return out
+
+
+def knock_out(block: Intervened) -> Tensor:
+    """Let no later position attend to the tokens of the span ``value``, in this block."""
+    count = block.state.shape[1]
+    hidden = torch.zeros(count, dtype=torch.bool, device=block.state.device)
+    hidden[block.value] = True
+    seen = torch.ones(count, count, dtype=torch.bool, device=hidden.device).tril()
+    seen &= ~hidden | torch.eye(count, dtype=torch.bool, device=hidden.device)  # itself is always seen
+    floor = torch.finfo(block.state.dtype).min
+    mask = torch.zeros(count, count, dtype=block.state.dtype, device=hidden.device).masked_fill(~seen, floor)
+    _part(block, "attn", "attention")
+    if "attention_mask" in block.call.arguments.signature.parameters:
+        given = block.call.arguments.arguments.get("attention_mask")
+        if isinstance(given, Tensor):  # a window, say: what it hides stays hidden
+            own = given if given.is_floating_point() else torch.where(given, 0.0, floor).to(mask.dtype)
+            mask = torch.minimum(mask, own)
+        return block.run(attention_mask=mask.expand(1, 1, count, count))
+    with _MaskedAttention(mask) as masked:
+        out = block.run()
+    if not masked.calls:
+        msg = (
+            f"{block.layer} has no attention whose mask could be changed, so do='knock_out' is not possible."
+        )
+        raise ArgumentError(msg)
+    return out
+
+
+#: Interventions by name. To add one: a function, and a line here.
+INTERVENTIONS: dict[str, Intervention] = {
+    "skip": Intervention(skip),
+    "identity": Intervention(identity),
+    "repeat": Intervention(repeat),
+    "zero_attention": Intervention(zero_attention),
+    "zero_mlp": Intervention(zero_mlp),
+    "mean_attention": Intervention(mean_attention),
+    "mean_mlp": Intervention(mean_mlp),
+    "add": Intervention(add, "vector"),
+    "noise": Intervention(noise, "number"),
+    "patch": Intervention(patch, "prompt"),
+    "knock_out": Intervention(knock_out, "tokens"),
+}
+
+_TAKES = {
+    "vector": "a vector of as many numbers as a state has",
+    "number": "a number above 0, the length of the noise over that of the state",
+    "tokens": "a slice of positions of the prompt, such as slice(0, 1)",
+}
+
+
+def intervention(do: object, value: object, source: object, prompt_lengths: Sequence[int]) -> Intervention:
+    """Return the intervention of that name, or the function given, after a check of what it asks for.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none of that name, or it asks for something else than it was given.
+    """
+    if callable(do):
+        return Intervention(do)
+    if do not in INTERVENTIONS:
+        msg = f"No intervention named {do!r}. {nearest(str(do), INTERVENTIONS)} A function works too."
+        raise ArgumentError(msg)
+    found = INTERVENTIONS[str(do)]
+    fits = {
+        None: value is None,
+        "prompt": value is None,
+        "vector": value is not None and not isinstance(value, (str, slice)),
+        "number": isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0,
+        "tokens": isinstance(value, slice) and all(range(n)[value] for n in prompt_lengths),
+    }
+    if not fits[found.takes]:
+        needs = _TAKES.get(str(found.takes), "none")
+        msg = f"value is {value!r}; do={do!r} takes {needs}."
+        raise ArgumentError(msg)
+    if (found.takes == "prompt") != (source is not None):
+        needs = "needs source=, another prompt" if found.takes == "prompt" else "takes no source="
+        msg = f"source is {source!r}; do={do!r} {needs}."
+        raise ArgumentError(msg)
+    return found
+
+
+def _part(block: Intervened, *names: str) -> nn.Module:
+    """Find the attention or the MLP among the block's members, by what everybody calls them."""
+    for name, part in block.call.module.named_children():
+        if any(known in name.lower() for known in names) and "norm" not in name.lower():
+            return part
+    members = ", ".join(name for name, _ in block.call.module.named_children())
+    msg = f"No {names[0]} was found in {block.layer}, whose members are {members}. Pass a function as do=."
+    raise ArgumentError(msg)
+
+
+def _alone(block: Intervened, *names: str) -> nn.Module:
+    """Find a part whose output is only what it writes: some add the residual stream themselves."""
+    part = _part(block, *names)
+    if "residual" in inspect.signature(part.forward).parameters:
+        msg = (
+            f"The {type(part).__name__} of {block.layer} adds the residual stream itself, so it cannot be "
+            "silenced alone. Pass a function as do=."
+        )
+        raise ArgumentError(msg)
+    return part
+
+
+@contextmanager
+def _edited(part: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Change what a part of the block returns."""
+
+    def hook(_module: nn.Module, _args: Any, out: Any) -> Any:
+        return (edit(out[0]), *out[1:]) if isinstance(out, tuple) else edit(out)
+
+    handle = part.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _mean_over(prompt_length: int) -> Callable[[Tensor], Tensor]:
+    return lambda out: out[:, :prompt_length].mean(1, keepdim=True).expand_as(out).clone()
+
+
+class _MaskedAttention(TorchFunctionMode):
+    """Gives torch's attention another mask: for blocks that make their own."""
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.mask, self.calls = mask, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is nn.functional.scaled_dot_product_attention:
+            self.calls += 1
+            kwargs = {**kwargs, "attn_mask": self.mask, "is_causal": False}
+        return func(*args, **kwargs)
