@@ -21,8 +21,11 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.plot import plot_convergence as plot_convergence
     from latentkit.plot import plot_decoding as plot_decoding
     from latentkit.plot import plot_exits as plot_exits
+    from latentkit.plot import plot_layer_kl as plot_layer_kl
+    from latentkit.plot import plot_layer_profile as plot_layer_profile
     from latentkit.plot import plot_rank as plot_rank
     from latentkit.run import run_decoding as run_decoding
+    from latentkit.run import run_layer_kl as run_layer_kl
     from latentkit.run import run_lens as run_lens
     from latentkit.run import run_recurrence as run_recurrence
     from latentkit.trace import open_trace as open_trace
@@ -37,8 +40,11 @@ _HOME = {
     "plot_convergence": "plot",
     "plot_decoding": "plot",
     "plot_exits": "plot",
+    "plot_layer_kl": "plot",
+    "plot_layer_profile": "plot",
     "plot_rank": "plot",
     "run_decoding": "run",
+    "run_layer_kl": "run",
     "run_lens": "run",
     "run_recurrence": "run",
     "save_trace": "trace",
