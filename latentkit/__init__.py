@@ -14,9 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it equal to the tables below
+    from latentkit import classroom as classroom
     from latentkit import errors as errors
     from latentkit import prompts as prompts
     from latentkit.errors import LatentkitError as LatentkitError
+    from latentkit.explorer import slide_convergence as slide_convergence
+    from latentkit.explorer import slide_readout as slide_readout
     from latentkit.models import load_model as load_model
     from latentkit.plot import plot_convergence as plot_convergence
     from latentkit.plot import plot_decoding as plot_decoding
@@ -48,8 +51,10 @@ _HOME = {
     "run_lens": "run",
     "run_recurrence": "run",
     "save_trace": "trace",
+    "slide_convergence": "explorer",
+    "slide_readout": "explorer",
 }
-_MODULES = ("errors", "prompts")
+_MODULES = ("classroom", "errors", "prompts")
 
 __all__ = [*_HOME, *_MODULES, "__version__"]  # noqa: PLE0604  (they are strings; the rule cannot see it)
 

@@ -1,0 +1,55 @@
+"""What an exercise shows: a few sentences, in a notebook or in a terminal."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+__all__ = ["Card", "Folded"]
+
+_BOX = "border-left:4px solid {colour};padding:0.4em 0.9em;margin:0.3em 0;max-width:46rem;"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A short message whose first words say what it is.
+
+    Parameters
+    ----------
+    heading : str
+        For example "Right".
+    text : str
+        Whole sentences.
+    colour : str, optional
+        Of the line at its left, which says nothing that the heading does not say.
+    """
+
+    heading: str
+    text: str
+    colour: str = "#31688e"
+
+    def __str__(self) -> str:
+        return f"{self.heading}. {self.text}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        box = _BOX.format(colour=self.colour)
+        return f'<div style="{box}"><b>{html.escape(self.heading)}.</b> {_paragraphs(self.text)}</div>'
+
+
+class Folded(Card):
+    """A card that stays closed until its reader opens it: by mouse, by Enter, or with ``print``."""
+
+    def __repr__(self) -> str:
+        return f"{self.heading}: folded away. print() shows it."
+
+    def _repr_html_(self) -> str:
+        box = _BOX.format(colour=self.colour)
+        summary = f'<summary style="cursor:pointer"><b>{html.escape(self.heading)}</b> (open me)</summary>'
+        return f'<details style="{box}">{summary}<p>{_paragraphs(self.text)}</p></details>'
+
+
+def _paragraphs(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")

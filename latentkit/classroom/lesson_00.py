@@ -1,0 +1,96 @@
+"""Exercises of lesson 0, made from the trace that the student made."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from latentkit.classroom.exercise import Exercise, Judgement
+from latentkit.errors import TraceError
+from latentkit.plot.labels import visible_token
+from latentkit.trace import check_trace
+
+__all__ = ["settled_guess"]
+
+
+def settled_guess(trace: xr.Dataset) -> Exercise:
+    """Ask from which iteration on the likeliest token after the text stays the same.
+
+    Parameters
+    ----------
+    trace : Dataset
+        A trace with readouts; its last token is the one that is asked about.
+
+    Returns
+    -------
+    Exercise
+        The answer is a whole number.
+
+    Raises
+    ------
+    TraceError
+        If ``trace`` is no trace, or was made without readouts.
+    """
+    check_trace(trace)
+    if "readout_id" not in trace or "readout_text" not in trace:
+        msg = "This exercise needs readouts. Run the trace again without readout_top=0."
+        raise TraceError(msg)
+    best = trace[["readout_id", "readout_text"]].isel(token=-1, rank=0)
+    ids, passes = best["readout_id"].values, best["iteration"].values
+    guesses = [f"“{visible_token(text)}”" for text in best["readout_text"].values.tolist()]
+    changes = np.flatnonzero(ids[1:] != ids[:-1]) + 1
+    place = int(changes[-1]) if changes.size else 0
+    answer, last = int(passes[place]), int(passes[-1])
+
+    def judge(given: Any) -> Judgement:
+        number = _whole(given)
+        if number is None or not passes[0] <= number <= last:
+            return False, f"The answer is a whole number from {passes[0]} to {last}; this is {given!r}."
+        if number > answer:
+            earlier = f"it was already {guesses[place]} at iteration {number - 1}"
+            return False, f"From iteration {number} on the guess stays the same, that is true, but {earlier}."
+        if number < answer:
+            later = f"At iteration {answer - 1} it is {guesses[place - 1]}, at {answer} {guesses[place]}."
+            return False, f"After iteration {number} the guess still changes. {later}"
+        return True, (
+            f"From iteration {answer} on the likeliest next token is {guesses[place]}. "
+            f"The {last - answer} iterations that follow make no other token the likeliest."
+        )
+
+    return Exercise(
+        question=(
+            f"The last iteration is {last}. From which iteration on is the likeliest next token the one that "
+            "it is there, without changing any more?"
+        ),
+        clue=(
+            "Move the slider “Iteration” to its right end and remember the token in the first row. Then go "
+            "back one iteration at a time until another token stands there. The answer is one step to the "
+            "right of that."
+        ),
+        worked=(
+            f"{answer}. In code: guess = trace.readout_id.isel(token=-1, rank=0), and the answer is one more "
+            f"than the last iteration at which guess differs from guess.isel(iteration=-1).\n"
+            f"The likeliest token by iteration: {_runs(guesses, passes.tolist())}."
+        ),
+        judge=judge,
+    )
+
+
+def _whole(given: Any) -> int | None:
+    """Read an answer as a whole number; 7.0 counts, True does not."""
+    if isinstance(given, (float, np.floating)) and float(given).is_integer():
+        return int(given)
+    try:
+        return None if isinstance(given, (bool, np.bool_)) else operator.index(given)
+    except TypeError:
+        return None
+
+
+def _runs(guesses: list[str], passes: list[int]) -> str:
+    """List which guess begins at which iteration, the last few changes only."""
+    begins = [i for i in range(len(guesses)) if i == 0 or guesses[i] != guesses[i - 1]]
+    listed = [f"from {passes[i]} {guesses[i]}" for i in begins[-8:]]
+    return ("… " if len(begins) > 8 else "") + ", ".join(listed)

@@ -1,0 +1,162 @@
+"""Sliders over a trace: every move draws anew what was computed before, so no model runs.
+
+A picture is handed to the browser as one ``<img>`` with its size and its alt text. The page therefore keeps
+its layout while pictures follow each other, and whoever does not see them is told what they show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+import xarray as xr
+from matplotlib.ticker import MaxNLocator
+
+from latentkit.errors import ArgumentError, TraceError
+from latentkit.explorer.readout import readout_html
+from latentkit.plot.alt import with_alt
+from latentkit.plot.colour import distance_limits
+from latentkit.plot.convergence import plot_convergence
+from latentkit.plot.selection import select_distance
+from latentkit.trace import check_trace
+
+__all__ = ["slide_convergence", "slide_readout"]
+
+
+def slide_convergence(
+    trace: xr.Dataset,
+    *,
+    tokens: slice | None = None,
+    iteration: int | None = None,
+    limits: tuple[float, float] | None = None,
+) -> widgets.VBox:
+    """Draw `plot_convergence` with two sliders: how many iterations it shows, and which tokens.
+
+    Parameters
+    ----------
+    trace : Dataset
+        A trace from ``run_recurrence``, or one that was saved and opened again.
+    tokens : slice, optional
+        Tokens shown at first, as for `plot_convergence`; all of them by default. The slider reaches over
+        the whole trace.
+    iteration : int, optional
+        Last iteration shown at first; by default the last one of the trace.
+    limits : (float, float), optional
+        Distances at the two ends of the colour scale; by default the smallest and the largest of the tokens
+        shown at first. A colour means the same at every position of the sliders.
+
+    Returns
+    -------
+    VBox
+        The sliders "Iterations" and "Tokens" above the picture. Both work with the arrow keys.
+
+    Raises
+    ------
+    TraceError, ArgumentError
+        As `plot_convergence`; and if there is no such iteration.
+
+    Notes
+    -----
+    A notebook without a kernel shows no widget: end the next cell with `plot_convergence`.
+    """
+    check_trace(trace)
+    shown = select_distance(trace, tokens=tokens)
+    low, high = limits if limits is not None else distance_limits(trace, tokens=tokens)
+    length = _slider("Iterations", trace["iteration"], iteration)
+    span = widgets.IntRangeSlider(
+        value=tuple(shown["token"].values[[0, -1]].tolist()),
+        min=int(trace["token"].min()),
+        max=int(trace["token"].max()),
+        description="Tokens",
+        layout=_wide(),
+    )
+
+    def draw() -> str:
+        first, last = span.value
+        ax = plot_convergence(
+            trace,
+            tokens=slice(first, last + 1),
+            iterations=slice(None, length.value + 1),
+            limits=(low, high),
+        )
+        # The axis keeps its length, so that the picture grows instead of being stretched.
+        ax.set_xlim(length.min - 0.5, length.max + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 4, 8, 10], integer=True))
+        return _image(ax)
+
+    return _redrawn(draw, length, span)
+
+
+def slide_readout(trace: xr.Dataset, *, token: int | None = None, iteration: int = 0) -> widgets.VBox:
+    """Show what the model would say next if it were stopped, with sliders for the iteration and the token.
+
+    Parameters
+    ----------
+    trace : Dataset
+        A trace with readouts, which ``run_recurrence`` makes unless ``readout_top=0``.
+    token : int, optional
+        Position whose continuation is shown at first; by default the last one.
+    iteration : int, optional
+        Iteration shown at first; by default the initial state.
+
+    Returns
+    -------
+    VBox
+        The sliders "Iteration" and "Token" above the likeliest next tokens. Both work with the arrow keys.
+
+    Raises
+    ------
+    TraceError
+        If ``trace`` is no trace, or was made without readouts.
+    ArgumentError
+        If there is no such token or iteration.
+
+    Notes
+    -----
+    A notebook without a kernel shows no widget: end the next cell with a table, such as
+    ``trace.readout_text.isel(token=-1).to_pandas()``.
+    """
+    check_trace(trace)
+    if "readout_text" not in trace or "readout_probability" not in trace:
+        msg = (
+            "This trace has no readouts, so it does not say what would come next. "
+            "Run it again without readout_top=0."
+        )
+        raise TraceError(msg)
+    where = _slider("Iteration", trace["iteration"], iteration)
+    which = _slider("Token", trace["token"], token)
+    return _redrawn(lambda: readout_html(trace, which.value, where.value), where, which)
+
+
+def _slider(name: str, positions: xr.DataArray, value: int | None) -> widgets.IntSlider:
+    """Make a slider over the positions of a dimension; None starts at the last one."""
+    first, last = int(positions.min()), int(positions.max())
+    if value is not None and (isinstance(value, bool) or value not in range(first, last + 1)):
+        msg = f"`{positions.name}` must be a whole number from {first} to {last}, got {value!r}."
+        raise ArgumentError(msg)
+    start = last if value is None else int(value)
+    return widgets.IntSlider(value=start, min=first, max=last, description=name, layout=_wide())
+
+
+def _wide() -> widgets.Layout:
+    return widgets.Layout(width="36rem", max_width="98%")
+
+
+def _redrawn(draw: Callable[[], str], *sliders: Any) -> widgets.VBox:
+    """Put sliders above what they steer. While a picture is drawn, the browser keeps only the latest move."""
+    picture = widgets.HTML(draw())
+
+    def redraw(_change: object) -> None:
+        picture.value = draw()
+
+    for slider in sliders:
+        slider.observe(redraw, names="value")
+    return widgets.VBox([*sliders, picture])
+
+
+def _image(ax: Any) -> str:
+    """Render axes as an ``<img>`` with alt text; the figure is closed."""
+    data, _ = with_alt(ax)._repr_mimebundle_()
+    # Decoded before it is painted: no blank frame between two pictures.
+    return data["text/html"].replace("<img ", '<img decoding="sync" ', 1)
