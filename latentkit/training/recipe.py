@@ -16,7 +16,6 @@ It imports torch, numpy, tokenizers, safetensors, tqdm and jaxtyping, and nothin
 from __future__ import annotations
 
 import json
-import math
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,7 +29,7 @@ from latentkit.errors import ModelError
 from latentkit.models.blocks import SandwichBlock
 from latentkit.models.checkpoint import read_module
 from latentkit.models.config import HuginnConfig
-from latentkit.models.huginn import Huginn, init_weights
+from latentkit.models.huginn import Huginn, init_weights, random_state
 from latentkit.training.data import Batch, Mixture
 from latentkit.training.schedule import draw_iterations, rate_at
 from latentkit.training.settings import Settings
@@ -204,10 +203,8 @@ def learn(run: Run, batch: Batch) -> float:
 
 def initial_state(settings: Settings, step: int, shape: tuple[int, ...]) -> Tensor:
     """Draw the state that a step starts from, by seed and step; [batch, token, hidden], float32."""
-    scale = math.sqrt(settings.config.n_embd) * settings.config.init_std
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-    state = torch.empty(*shape, settings.config.n_embd)
-    return nn.init.trunc_normal_(state, std=scale, a=-3 * scale, b=3 * scale, generator=generator)
+    return random_state(settings.config, torch.empty(*shape, settings.config.n_embd), generator)
 
 
 def save_checkpoint(run: Run, path: Path) -> None:
