@@ -125,7 +125,7 @@ def select_decoding(
     ArgumentError
         If a slice takes nothing.
     """
-    if not isinstance(trace, xr.Dataset) or "generated_token" not in trace.dims:
+    if "generated_token" not in getattr(trace, "dims", ()):
         msg = f"Expected a decoding, got {type(trace).__name__} without generated tokens. "
         raise TraceError(msg + "Pass what `run_decoding` returns.")
     if not trace.sizes["generated_token"]:

@@ -110,7 +110,7 @@ def _sweep(name: str) -> list[float]:
     rule = EXIT_RULES[name]
     if rule.counts:
         return [float(count) for count in range(1, 21)]
-    return (rule.threshold * np.logspace(-3, 2, 26)).tolist()
+    return [rule.threshold * float(factor) for factor in np.logspace(-3, 2, 26)]
 
 
 def _means(exits: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
