@@ -130,7 +130,7 @@ LAYERS: dict[str, Variable] = {
 _COORDINATES = (
     *COORDS,
     *LAYERS,
-    *("generated_token", "position", "criterion", "watched", "watched_text", "lens", "block"),
+    *("generated_token", "position", "criterion", "watched", "watched_text", "lens", "block", "seed"),
 )
 
 _REQUIRED = ("distance", "step_size", "token_text", "token_id")
@@ -163,10 +163,12 @@ def check_trace(trace: xr.Dataset) -> xr.Dataset:
         msg = f"This dataset lacks {', '.join(missing)}, so it is not a trace. {_ADVICE}"
         raise TraceError(msg)
     for name, variable in variables.items():
-        if name in trace.variables and trace[name].dims != variable.dims:
+        # A run with several seeds has them in front; all that a token has of its own they share.
+        allowed = {variable.dims} | ({("seed", *variable.dims)} if name in VARIABLES else set())
+        if name in trace.variables and trace[name].dims not in allowed:
             msg = (
                 f"The variable {name} has the dimensions {trace[name].dims}; in a trace it has "
-                f"{variable.dims}. Transpose it, or select one seed or prompt first."
+                f"{variable.dims}, with several seeds 'seed' in front. Transpose it, or select one prompt."
             )
             raise TraceError(msg)
     return trace

@@ -92,7 +92,7 @@ def test_numbers_are_those_of_the_verbs_called_by_hand() -> None:
 
 def test_chunks_of_iterations_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tiny_model(), keep_states=True)
-    monkeypatch.setattr("latentkit.run.recurrence._CHUNK_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.unrolling._CHUNK_BYTES", 1)
     xr.testing.assert_allclose(run(tiny_model(), keep_states=True), whole, atol=1e-6)
 
 
@@ -103,6 +103,97 @@ def test_the_same_inputs_and_seed_give_an_identical_dataset() -> None:
 def test_another_seed_gives_another_trajectory() -> None:
     first, other = (run(tiny_model(), seed=seed) for seed in (0, 1))
     assert (first.distance.isel(iteration=0) != other.distance.isel(iteration=0)).all()
+
+
+def test_several_seeds_are_the_runs_of_each_side_by_side() -> None:
+    both = run(tiny_model(), seed=[4, 1], keep_states=True)
+    assert both.distance.dims == ("seed", "token", "iteration")
+    assert both.readout_text.dims == ("seed", "token", "iteration", "rank")
+    assert both.token_text.dims == ("token",)
+    assert both.attrs["seed"] == "along the dimension seed"
+    for seed in (4, 1):
+        xr.testing.assert_identical(
+            both.sel(seed=seed, drop=True).drop_attrs(),
+            run(tiny_model(), seed=seed, keep_states=True).drop_attrs(),
+        )
+
+
+@pytest.mark.parametrize("part", [slice(None), 1])
+def test_several_seeds_and_one_of_them_survive_the_file(tmp_path: Any, part: Any) -> None:
+    trace = run(tiny_model(), seed=[4, 1], keep_states=True).isel(seed=part)
+    xr.testing.assert_identical(lk.open_trace(lk.save_trace(trace, tmp_path / "seeds.nc")), trace)
+
+
+def test_new_tokens_are_those_of_the_first_seed() -> None:
+    both = run(tiny_model(), seed=[4, 1], new_tokens=3)
+    alone = run(tiny_model(), seed=4, new_tokens=3)
+    assert both.token_id.values.tolist() == alone.token_id.values.tolist()
+
+
+def test_an_interrupt_keeps_the_seeds_that_are_finished() -> None:
+    with pytest.warns(UserWarning, match=r"iterations 0 to 6, its limit is 12 \(seeds kept: \[5, 7\]\)"):
+        trace = run(InterruptedModel("step", 30, by_signal=True), [1], seed=[5, 7, 9])
+    assert trace.seed.values.tolist() == [5, 7]
+    assert trace.attrs["interrupted"] == 1
+    with pytest.warns(UserWarning, match=r"iterations 0 to 3, its limit is 3 \(seeds kept: \[5\]\)"):
+        trace = run(InterruptedModel("step", 3, by_signal=True), [1], seed=[5, 7, 9])
+    assert trace.distance.shape == (1, 1, 4)
+
+
+def test_a_kick_moves_the_state_by_its_size_and_only_where_it_is_told() -> None:
+    model = tiny_model()
+    plain = run(model, keep_states=True)
+    kicked = run(model, keep_states=True, perturb={"iteration": 3, "size": 0.5, "tokens": [2]})
+    apart = lk.trace_distance(kicked, plain)
+    assert (apart.isel(iteration=slice(3)) == 0).all()
+    assert apart.sel(iteration=3).values.nonzero()[0].tolist() == [2]
+    assert (apart.isel(token=slice(2), iteration=slice(4, None)) == 0).all(), "earlier tokens cannot know"
+    assert (apart.isel(token=slice(3, None), iteration=4) > 0).all(), "later tokens attend to it"
+    assert json.loads(kicked.attrs["perturb"]) == {"iteration": 3, "size": 0.5, "tokens": [2], "seed": 0}
+    assert "perturb" not in plain.attrs
+
+
+def test_the_size_of_a_kick_is_a_share_of_the_states_length() -> None:
+    plain = run(Counter(), [0, 0], keep_states=True, iterations=4)
+    for iteration in (0, 2):
+        kick = {"iteration": iteration, "size": 0.25, "tokens": slice(1, None)}
+        moved = lk.trace_distance(run(Counter(), [0, 0], keep_states=True, iterations=4, perturb=kick), plain)
+        length = np.sqrt(2) * iteration
+        np.testing.assert_allclose(moved[1, iteration:], 0.25 * length, rtol=1e-5)
+        np.testing.assert_array_equal(moved[0], 0)
+
+
+def test_a_kick_is_the_same_each_time_and_another_with_another_seed() -> None:
+    kicks = [{"iteration": 2, "size": 1, "seed": seed} for seed in (0, 0, 1)]
+    one, again, other = (run(tiny_model(), perturb=kick, keep_states=True) for kick in kicks)
+    xr.testing.assert_identical(one, again)
+    assert (lk.trace_distance(one, other).sel(iteration=2) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("perturb", "message"),
+    [
+        (3, "perturb is 3; pass a mapping such as {'iteration': 20, 'size': 0.5, 'tokens': None}, or None."),
+        ({"iteration": 1, "sise": 1}, "perturb has no 'sise'. Did you mean 'size'? Known: 'iteration', "
+         "'seed', "
+         "'size', 'tokens'."),
+        ({"iteration": 1}, "perturb lacks 'size'; pass a mapping such as {'iteration': 20, 'size': 0.5, "
+         "'tokens': "
+         "None}."),
+        ({"iteration": 13, "size": 1}, "perturb['iteration'] is 13; pass a whole number from 0 to 12."),
+        ({"iteration": 1, "size": -1}, "perturb['size'] is -1; pass a share of the state's length, such "
+         "as 0.5."),
+        ({"iteration": 1, "size": 1, "tokens": [8]}, "a position in perturb['tokens'] is 8; pass a whole "
+         "number "
+         "from 0 to 7."),
+        ({"iteration": 1, "size": 1, "tokens": slice(9, 12)}, "perturb['tokens'] takes none of the 8 tokens: "
+         "slice(9, 12, None). Pass a slice, a list of positions, or None."),
+    ],
+)  # fmt: skip
+def test_a_kick_that_makes_no_sense_is_refused(perturb: Any, message: str) -> None:
+    with pytest.raises(ArgumentError) as raised:
+        run(tiny_model(), perturb=perturb)
+    assert str(raised.value) == message
 
 
 def test_no_seed_starts_from_zeros() -> None:
@@ -272,6 +363,12 @@ _WHOLE = "pass a whole number of at least"
         ({"iterations": True}, f"iterations is True; {_WHOLE} 1."),
         ({"new_tokens": -1}, f"new_tokens is -1; {_WHOLE} 0."),
         ({"seed": -1}, f"seed is -1; {_WHOLE} 0, or None to start from zeros."),
+        ({"seed": [0, -1]}, f"a seed of the list is -1; {_WHOLE} 0."),
+        ({"seed": [0, 0]}, "seed is [0, 0]; pass a list of different whole numbers, such as [0, 1, 2]."),
+        ({"seed": []}, "seed is []; pass a list of different whole numbers, such as [0, 1, 2]."),
+        ({"seed": [0, 1], "initial_state": np.zeros((8, 32))}, "initial_state= is one start and seed= a "
+         "list of "
+         "them. Pass one of the two."),
         ({"limit": 0}, f"limit is 0; {_WHOLE} 1, or None for max(128, iterations)."),
         ({"limit": 5}, "limit is 5 and iterations is 6: states after the limit would be compared with one "
          "before them. Pass limit >= 6, or None."),

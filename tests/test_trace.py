@@ -172,7 +172,7 @@ def test_what_is_not_a_trace_is_told_apart() -> None:
         check_trace(trace.transpose("iteration", "token", "rank"))
     assert str(raised.value) == (
         "The variable distance has the dimensions ('iteration', 'token'); in a trace it has "
-        "('token', 'iteration'). Transpose it, or select one seed or prompt first."
+        "('token', 'iteration'), with several seeds 'seed' in front. Transpose it, or select one prompt."
     )
     with pytest.raises(TraceError) as raised:
         need_dim(trace, "layer", "Pass a layer trace.")

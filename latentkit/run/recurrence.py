@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
 
-from latentkit import criteria
-from latentkit.errors import ArgumentError, ModelError
+from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
 from latentkit.run.generation import greedy
+from latentkit.run.perturbation import Perturbation
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
+from latentkit.run.unrolling import measured, readouts, start_state, unroll
 from latentkit.trace import COORDS, VARIABLES
 
 __all__ = ["run_recurrence"]
 
-_CHUNK_BYTES = 64 * 2**20  # normalised states looked at in one go
+_OR_SEEDS = ", or None to start from zeros"
 
 
 def run_recurrence(
@@ -36,8 +35,9 @@ def run_recurrence(
     new_tokens: int = 0,
     iterations: int = 64,
     limit: int | None = None,
-    seed: int | None = 0,
+    seed: int | Sequence[int] | None = 0,
     initial_state: Any = None,
+    perturb: Mapping[str, Any] | None = None,
     readout_top: int = 5,
     keep_states: bool = False,
     progress: bool = True,
@@ -62,10 +62,16 @@ def run_recurrence(
         The trace covers iterations 0 (the initial state) to this one.
     limit : int, optional
         Iteration whose state counts as the limit s*; None means max(128, iterations).
-    seed : int or None
-        Of the random initial state, drawn for each position by itself; None starts from zeros.
+    seed : int, list of int, or None
+        Of the random initial state, drawn for each position by itself; None starts from zeros. A list runs
+        them one after the other and gives every variable a leading dimension ``seed``: ``trace.sel(seed=0)``
+        is the trace of one of them. New tokens are then generated with the first seed.
     initial_state : array [token, hidden], optional
         Start here instead.
+    perturb : mapping, optional
+        Kick the state once: ``{"iteration": 20, "size": 0.5, "tokens": slice(3, 5), "seed": 0}`` adds, to x
+        after iteration 20, a random direction half as long as x, at these positions (a slice, a list; all of
+        them by default). `measure.trace_distance` to the run without it shows whether the state comes back.
     readout_top : int
         How many of the likeliest next tokens to keep; 0 leaves out all readouts and their cost.
     keep_states : bool
@@ -75,7 +81,7 @@ def run_recurrence(
 
     Returns
     -------
-    Dataset [token, iteration, rank, hidden]
+    Dataset [(seed,) token, iteration, rank, hidden]
         ``distance`` ‖s_i − s*‖₂, ``step_size``, ``step_cosine``; with readouts also ``readout_id``,
         ``readout_text``, ``readout_probability``, ``entropy`` and ``kl`` (nats, KL(limit ‖ i)); with
         ``keep_states`` also ``state``. Same inputs and seed give an identical dataset.
@@ -92,8 +98,9 @@ def run_recurrence(
     Notes
     -----
     An interrupt (Ctrl-C) returns what is there as a valid trace, with a warning: its limit is the last
-    finished iteration, and readouts not made are -1, "" and NaN. s_i = ln_f(x_i) is the normalised latent
-    state; the definition follows Geiping et al. (2025), arXiv:2502.05171, section 7.
+    finished iteration, and readouts not made are -1, "" and NaN. Of several seeds the finished ones are kept.
+    s_i = ln_f(x_i) is the normalised latent state; the definition follows Geiping et al. (2025),
+    arXiv:2502.05171, section 7.
 
     Examples
     --------
@@ -107,47 +114,95 @@ def run_recurrence(
     new_tokens = whole_number("new_tokens", new_tokens, least=0)
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
     limit = _limit(limit, iterations)
-    if seed is not None:
-        seed = whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    seeds = _seeds(seed, initial_state)
     if initial_state is not None and new_tokens:
         msg = "initial_state= fixes the sequence's length and new_tokens= lengthens it. Pass one of them."
         raise ArgumentError(msg)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     check_token_ids(model, ids, new_tokens)
-    _refuse_too_large(model, len(ids) + new_tokens, iterations, readout_top, keep_states=keep_states)
+    _refuse_too_large(
+        model, len(ids) + new_tokens, iterations, readout_top, keep_states=keep_states, seeds=len(seeds)
+    )
 
+    kick: Perturbation | None = None
     looks = iterations + 1 if readout_top else 0
-    with Progress(new_tokens + limit + looks, model.name, visible=progress) as bar:
-        generated = greedy(model, ids, new_tokens, iterations=iterations, seed=seed, bar=bar)
+    found: list[dict[str, np.ndarray[Any, Any]]] = []
+    with Progress(new_tokens + len(seeds) * (limit + looks), model.name, visible=progress) as bar:
+        generated = greedy(model, ids, new_tokens, iterations=iterations, seed=seeds[0], bar=bar)
         sequence = ids + generated
+        if perturb is not None:
+            kick = Perturbation.from_argument(perturb, limit=limit, tokens=len(sequence))
         context = model.embed(torch.tensor([sequence]))
-        start = _start(model, context, seed, initial_state)
-        run = _iterate(model, context, start, bar, iterations=iterations, limit=limit)
-        variables = _measure(model, run, keep_states=keep_states)
-        if readout_top and not bar.stopped:
-            variables |= _readouts(model, context, run, readout_top, bar)
+        reached = limit
+        for each in seeds:
+            start = start_state(model, context, each, initial_state)
+            run = unroll(model, context, start, bar, iterations=iterations, limit=limit, perturbation=kick)
+            variables = measured(model, run, keep_states=keep_states)
+            if readout_top and not bar.stopped:
+                variables |= readouts(model, context, run, readout_top, bar)
+            if bar.stopped and found:
+                break  # an unfinished seed does not fit beside finished ones
+            found.append(variables)
+            reached = run.reached
+            if bar.stopped:
+                break
+    several = isinstance(seed, Sequence)
     if bar.stopped:
-        msg = (
-            f"Interrupted: the trace holds iterations 0 to {len(run.states) - 1}, its limit is {run.reached}."
-        )
-        warnings.warn(msg, stacklevel=2)
+        _warn_of_interrupt(seeds[: len(found)] if several else None, found[0], reached)
     attrs = {
         **provenance(model),
-        "seed": "given" if initial_state is not None else "zeros" if seed is None else seed,
-        "limit": run.reached,
+        "seed": _seed_attribute(seed, initial_state),
+        "limit": reached,
         "interrupted": int(bar.stopped),
         "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
+        **({} if kick is None else {"perturb": kick.to_json()}),
     }
-    return _dataset(model.tokenizer, sequence, len(generated), variables, attrs)
+    return _dataset(
+        model.tokenizer,
+        sequence,
+        _stacked(found, several=several),
+        attrs,
+        generated=len(generated),
+        seeds=seeds[: len(found)] if several else None,
+    )
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Raw states x_0 … x_n of one sequence, and the state at the limit."""
+def _seeds(seed: int | Sequence[int] | None, initial_state: Any) -> list[int | None]:
+    """Every seed, checked."""
+    if not isinstance(seed, Sequence):
+        return [None if seed is None else whole_number("seed", seed, least=0, or_none=_OR_SEEDS)]
+    seeds: list[int | None] = [whole_number("a seed of the list", each, least=0) for each in seed]
+    if not seeds or len(set(seeds)) < len(seeds):
+        msg = f"seed is {seed!r}; pass a list of different whole numbers, such as [0, 1, 2]."
+        raise ArgumentError(msg)
+    if initial_state is not None:
+        msg = "initial_state= is one start and seed= a list of them. Pass one of the two."
+        raise ArgumentError(msg)
+    return seeds
 
-    states: Tensor  # [iteration, token, hidden]
-    last: Tensor  # [1, token, hidden]
-    reached: int
+
+def _seed_attribute(seed: int | Sequence[int] | None, initial_state: Any) -> int | str:
+    if initial_state is not None:
+        return "given"
+    if seed is None:
+        return "zeros"
+    return "along the dimension seed" if isinstance(seed, Sequence) else seed
+
+
+def _warn_of_interrupt(
+    seeds: list[int | None] | None, first: Mapping[str, np.ndarray[Any, Any]], reached: int
+) -> None:
+    what = f"iterations 0 to {first['distance'].shape[1] - 1}, its limit is {reached}"
+    of = "" if seeds is None else f" (seeds kept: {seeds})"
+    warnings.warn(f"Interrupted: the trace holds {what}{of}.", stacklevel=3)
+
+
+def _stacked(
+    found: list[dict[str, np.ndarray[Any, Any]]], *, several: bool
+) -> dict[str, np.ndarray[Any, Any]]:
+    if not several:
+        return found[0]
+    return {name: np.stack([variables[name] for variables in found]) for name in found[0]}
 
 
 def _limit(limit: int | None, iterations: int) -> int:
@@ -164,109 +219,29 @@ def _limit(limit: int | None, iterations: int) -> int:
 
 
 def _refuse_too_large(
-    model: RecurrentModel[Any], tokens: int, iterations: int, top: int, *, keep_states: bool
+    model: RecurrentModel[Any], tokens: int, iterations: int, top: int, *, keep_states: bool, seeds: int
 ) -> None:
     """Estimate what is kept: raw states, the labelled arrays, and a few readouts at a time."""
     cells = tokens * (iterations + 1)
-    states = cells * model.hidden_size * (model.dtype.itemsize + (4 if keep_states else 0))
+    states = cells * model.hidden_size * (model.dtype.itemsize + (4 * seeds if keep_states else 0))
     readouts = 6 * tokens * model.vocab_size * 4 if top else 0
-    labelled = cells * (20 + 24 * top)
+    labelled = seeds * cells * (20 + 24 * top)
     what = f"{tokens:,} tokens × {iterations + 1:,} iterations × {model.hidden_size:,} channels"
     refuse_beyond_memory(states + readouts + labelled, model.device, what)
-
-
-def _start(model: RecurrentModel[Any], context: Any, seed: int | None, given: Any) -> Tensor:
-    if given is None:
-        state: Tensor = model.initial_state(context, seed)
-        return state
-    wanted = (context.embedding.shape[1], model.hidden_size)
-    start = torch.as_tensor(np.asarray(given) if not isinstance(given, Tensor) else given)
-    if tuple(start.shape) != wanted or not torch.isfinite(start).all():
-        msg = (
-            f"initial_state has the shape {tuple(start.shape)}; pass finite numbers of the shape {wanted} "
-            "(token, hidden): one row for each token of the sequence."
-        )
-        raise ArgumentError(msg)
-    return start[None].to(device=model.device, dtype=model.dtype)
-
-
-def _iterate(
-    model: RecurrentModel[Any], context: Any, state: Tensor, bar: Progress, *, iterations: int, limit: int
-) -> _Run:
-    """Run the core up to the limit, keeping the states that the trace covers."""
-    states = state.new_empty(iterations + 1, *state.shape[1:])
-    states[0] = state[0]
-    reached = 0
-    with bar.keep_what_is_there():
-        for i in bar.until_stopped(range(1, limit + 1)):
-            after = model.step(state, context)
-            if i <= iterations:
-                states[i] = after[0]
-            state, reached = after, i
-    kept = states[: min(reached, iterations) + 1]
-    if not torch.isfinite(state).all():
-        first = next((i for i, x in enumerate(kept) if not torch.isfinite(x).all()), reached)
-        msg = (
-            f"The state of {model.name} is not finite from iteration {first} on. The weights hold NaN or "
-            f"overflow in {model.dtype}: load the model again, or with dtype='float32'."
-        )
-        raise ModelError(msg)
-    return _Run(kept, state, reached)
-
-
-def _measure(model: RecurrentModel[Any], run: _Run, *, keep_states: bool) -> dict[str, np.ndarray[Any, Any]]:
-    """Distances to the limit, step sizes and step cosines, a chunk of iterations at a time."""
-    target = model.normalise(run.last).float()
-    count, tokens, hidden = run.states.shape
-    size = max(1, _CHUNK_BYTES // (4 * tokens * hidden))
-    distance, step_size, step_cosine = (torch.full((count, tokens), torch.nan) for _ in range(3))
-    kept = torch.empty(count, tokens, hidden) if keep_states else None
-    for first in range(0, count, size):
-        before = max(0, first - 2)  # two earlier states, for the steps that lead here
-        latents = model.normalise(run.states[before : first + size]).float()
-        chunk = slice(first, first + size)
-        distance[chunk] = criteria.distance(latents[first - before :], target).cpu()
-        steps = latents.diff(dim=0)
-        sizes = criteria.distance(latents[1:], latents[:-1]).cpu()
-        cosines = criteria.cosine(steps[1:], steps[:-1]).cpu()
-        step_size[before + 1 : before + 1 + len(sizes)] = sizes
-        step_cosine[before + 2 : before + 2 + len(cosines)] = cosines
-        if kept is not None:
-            kept[chunk] = latents[first - before :].cpu()
-    found = {"distance": distance, "step_size": step_size, "step_cosine": step_cosine}
-    if kept is not None:
-        found["state"] = kept
-    return {name: values.numpy().swapaxes(0, 1) for name, values in found.items()}
-
-
-def _readouts(
-    model: RecurrentModel[Any], context: Any, run: _Run, top: int, bar: Progress
-) -> dict[str, np.ndarray[Any, Any]]:
-    """What the model would say if stopped at each iteration; one readout in memory at a time."""
-    count, tokens, _ = run.states.shape
-    ids = np.full((tokens, count, top), -1, dtype=np.int32)
-    probability = np.full((tokens, count, top), np.nan, dtype=np.float32)
-    entropy, kl = (np.full((tokens, count), np.nan, dtype=np.float32) for _ in range(2))
-    with bar.keep_what_is_there():
-        reference = criteria.log_softmax(model.readout(run.last, context)[0].float())
-        for i in bar.until_stopped(range(count)):
-            log_probs = criteria.log_softmax(model.readout(run.states[i : i + 1], context)[0].float())
-            best = log_probs.topk(top, dim=-1)
-            ids[:, i], probability[:, i] = best.indices.cpu(), best.values.exp().cpu()
-            entropy[:, i] = criteria.entropy(log_probs).cpu()
-            kl[:, i] = criteria.kl_divergence(reference, log_probs).clamp(min=0).cpu()
-    return {"readout_id": ids, "readout_probability": probability, "entropy": entropy, "kl": kl}
 
 
 def _dataset(
     tokenizer: Any,
     sequence: list[int],
-    generated: int,
     variables: Mapping[str, np.ndarray[Any, Any]],
     attrs: Mapping[str, Any],
+    *,
+    generated: int,
+    seeds: list[int | None] | None,
 ) -> xr.Dataset:
     """Label everything."""
-    count = variables["distance"].shape[1]
+    count = variables["distance"].shape[-1]
+    lead = () if seeds is None else ("seed",)
     written = np.arange(len(sequence)) >= len(sequence) - generated
     coords: dict[str, Any] = {
         "token": np.arange(len(sequence)),
@@ -284,10 +259,11 @@ def _dataset(
         found["readout_text"] = np.array(texts, dtype=object)[place.reshape(ids.shape)]
     return xr.Dataset(
         {
-            name: (VARIABLES[name].dims, found[name], VARIABLES[name].attrs)
+            name: ((*lead, *VARIABLES[name].dims), found[name], VARIABLES[name].attrs)
             for name in VARIABLES
             if name in found
         },
-        coords={name: (COORDS[name].dims, values, COORDS[name].attrs) for name, values in coords.items()},
+        coords={name: (COORDS[name].dims, values, COORDS[name].attrs) for name, values in coords.items()}
+        | ({} if seeds is None else {"seed": ("seed", seeds, {"long_name": "seed of the initial state"})}),
         attrs=dict(attrs),
     )
