@@ -113,7 +113,7 @@ def entropy(log_probs: Array) -> Array:
     """
     xp = array_namespace(log_probs)
     probs = xp.exp(log_probs)
-    return -xp.sum(xp.where(probs > 0, probs * log_probs, 0.0), axis=-1)
+    return -xp.sum(xp.where(probs == 0, 0.0, probs * log_probs), axis=-1)
 
 
 def kl_divergence(reference: Array, approximation: Array) -> Array:
@@ -138,7 +138,7 @@ def kl_divergence(reference: Array, approximation: Array) -> Array:
     """
     xp = array_namespace(reference, approximation)
     probs = xp.exp(reference)
-    return xp.sum(xp.where(probs > 0, probs * (reference - approximation), 0.0), axis=-1)
+    return xp.sum(xp.where(probs == 0, 0.0, probs * (reference - approximation)), axis=-1)
 
 
 def reverse_kl(reference: Array, approximation: Array) -> Array:

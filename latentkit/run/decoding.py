@@ -130,6 +130,10 @@ def run_decoding(
 
     Notes
     -----
+    Only the token at hand is stopped at i: its coda sees what the codas of the tokens before it left at
+    their own last iteration. Without a cache, and in a trace of `run_recurrence`, all tokens are read out
+    after the same number of iterations; states are the same in both, and so is every last readout.
+
     An interrupt (Ctrl-C) returns the tokens decoded so far as a valid trace, with a warning. Criteria and
     cache strategies are those of Geiping et al. (2025), arXiv:2502.05171, section 6; "acceleration" is that
     of Pappone et al. (2025), arXiv:2509.23314: ‖(x_i − x_{i−1}) − (x_{i−1} − x_{i−2})‖₂ below the threshold

@@ -193,7 +193,8 @@ class Recorder(Watch):
     def _chunks(self, reference: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield log-probabilities [iteration, vocab], with the first iteration and the row before it."""
         count = len(self._kept)
-        rows = max(1, _CHUNK_BYTES // (4 * self._model.vocab_size))
+        # Two at least: to iteration 1 the rules compare a start of their own, not the readout at 0.
+        rows = max(2, _CHUNK_BYTES // (4 * self._model.vocab_size))
         before = reference
         for first in range(0, count, rows):
             now = criteria.log_softmax(self._logits(first, first + rows))
