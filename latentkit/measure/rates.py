@@ -11,7 +11,9 @@ from latentkit.measure.settling import distances
 
 __all__ = ["contraction_rate", "theil_sen"]
 
-_FLOORS = 3.0  # distances nearer than so many noise floors are rounding, not approach
+_FLOORS = (
+    6.0  # distances nearer than so many noise floors are rounding: they wander about two to three of them
+)
 _FEWEST = 3  # points for a line that says something
 
 
@@ -28,7 +30,7 @@ def contraction_rate(
         Iterations to fit, a Python slice. By default 1 to half of the limit: nearer to it, distances are
         too small because s* is itself still on its way.
     floor : float, optional
-        Distance from which on nothing is fitted. By default three times `noise_floor` of the trace's dtype,
+        Distance from which on nothing is fitted. By default six times `noise_floor` of the trace's dtype,
         or 0 where the trace does not say its dtype and size.
 
     Returns

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from latentkit.plot.convergence import plot_convergence
     from latentkit.plot.decoding import plot_decoding
     from latentkit.plot.description import describe_convergence
+    from latentkit.plot.distance import plot_distance
     from latentkit.plot.exits import plot_exits
     from latentkit.plot.labels import visible_token
     from latentkit.plot.layer_kl import plot_layer_kl, plot_layer_profile
     from latentkit.plot.layer_selection import describe_layer_kl
     from latentkit.plot.rank import plot_rank
+    from latentkit.plot.settling import plot_settling
+    from latentkit.plot.trajectory import plot_trajectory
 
 __all__ = [
     "alt_text",
@@ -27,10 +30,13 @@ __all__ = [
     "distance_limits",
     "plot_convergence",
     "plot_decoding",
+    "plot_distance",
     "plot_exits",
     "plot_layer_kl",
     "plot_layer_profile",
     "plot_rank",
+    "plot_settling",
+    "plot_trajectory",
     "visible_token",
     "with_alt",
 ]
@@ -45,6 +51,9 @@ _HOME = {
     "plot_exits": "exits",
     "plot_layer_kl": "layer_kl",
     "plot_layer_profile": "layer_kl",
+    "plot_distance": "distance",
+    "plot_settling": "settling",
+    "plot_trajectory": "trajectory",
     "plot_rank": "rank",
     "visible_token": "labels",
     "with_alt": "alt",

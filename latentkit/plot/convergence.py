@@ -7,24 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.text import OffsetFrom
 
 from latentkit.errors import ArgumentError
-from latentkit.plot.alt import AltFigure, set_alt_text
+from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar, drawn_floor, positive_limits
 from latentkit.plot.description import describe_convergence
-from latentkit.plot.labels import font_characters, thin, token_label
+from latentkit.plot.rows import add_note, label_iterations, label_rows, new_axes, points
 from latentkit.plot.selection import select_distance
 
 __all__ = ["plot_convergence"]
-
-_ROW_HEIGHT = 9.4 / 72  # inches, for labels of 8 points
-_FRAME_HEIGHT = 1.1  # inches above and below the rows: title, axis, note
-_LOWEST, _TALLEST = 2.8, 12.0
-_WIDTH = 8.0
 
 
 def plot_convergence(
@@ -88,9 +81,9 @@ def plot_convergence(
     words = describe_convergence(trace, tokens=tokens, iterations=iterations)
     low, high = limits if limits is not None else positive_limits([distance])
     if ax is None:
-        ax, room = _new_axes(len(distance))
+        ax, room = new_axes(len(distance))
     else:
-        room = _points(ax)[1]
+        room = points(ax)[1]
     values = np.ma.masked_where(~(distance.values > 0), distance.values)
     values[np.isposinf(values)] = np.finfo(
         float
@@ -105,12 +98,12 @@ def plot_convergence(
     )
     ax.grid(visible=False)
     ax.set_title(f"Latent State Convergence ||{symbol} - {symbol}*||" if title is None else title)
-    _label_iterations(ax, distance["iteration"].values)
-    _label_rows(ax, distance, room / len(distance))
+    label_iterations(ax, distance["iteration"].values)
+    label_rows(ax, distance, room / len(distance))
     floor = drawn_floor(trace)
     if colorbar:
         add_colorbar(ax, mesh, floor)
-    _add_note(ax, _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high))
+    add_note(ax, _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high))
     set_alt_text(ax, words)
     return ax
 
@@ -136,79 +129,12 @@ def _check(symbol: object, limits: object, ax: object) -> None:
         raise ArgumentError(msg)
 
 
-def _new_axes(rows: int) -> tuple[Axes, float]:
-    """Open a figure as high as its rows need, and say how many points of it are theirs."""
-    height = min(max(rows * _ROW_HEIGHT + _FRAME_HEIGHT, _LOWEST), _TALLEST)
-    figure, ax = plt.subplots(figsize=(_WIDTH, height), FigureClass=AltFigure)
-    # Room at the sides for the mark of a leading space, which the layout does not count.
-    figure.set_layout_engine("constrained", w_pad=0.1)
-    return ax, 72 * (height - _FRAME_HEIGHT)
-
-
 def _edges(centres: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Borders of the columns: half way between iterations, and as far out at both ends."""
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
     middle = (centres[1:] + centres[:-1]) / 2
     return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
-
-
-def _label_iterations(ax: Axes, iterations: np.ndarray[Any, Any]) -> None:
-    first, last = int(iterations[0]), int(iterations[-1])
-    room = max(_points(ax)[0] / 40, 1.0)  # labels of up to four digits with air around them
-    step = 2 ** max(math.ceil(math.log2(max((last - first) / min(room, 9.0), 1.0))), 0)
-    ax.set_xticks(range(-(-first // step) * step, last + 1, step))
-    ax.set_xlabel("Iterations at Test Time")
-    ax.tick_params(axis="x", labelsize="small")
-
-
-def _label_rows(ax: Axes, distance: xr.DataArray, pitch: float) -> None:
-    """Tokens on the left, their positions on the right, at the same rows."""
-    positions = distance["token"].values.tolist()
-    rows, size = thin(positions, pitch)
-    characters = font_characters()
-    texts = [token_label(str(distance["token_text"].values[row]), characters) for row in rows]
-    ax.set_ylim(len(positions) - 0.5, -0.5)
-    # Neither a dollar sign nor a backslash of a token is meant for a typesetter.
-    ax.set_yticks(rows, texts, fontsize=size, parse_math=False, usetex=False)
-    right = ax.secondary_yaxis("right")
-    right.set_yticks(rows, [str(positions[row]) for row in rows], fontsize=size)
-    for side in (ax, right):
-        side.tick_params(axis="y", length=2, pad=2)
-    _mark_spaces(ax, rows, size)
-
-
-def _mark_spaces(ax: Axes, rows: list[int], size: float) -> None:
-    """Draw a faint ␣ in front of labels that begin with a space, which nobody would see beside the axis.
-
-    The label itself keeps its text, as in the published figures.
-    """
-    if ord("␣") not in font_characters():
-        return
-    for row, label in zip(rows, ax.get_yticklabels(), strict=True):
-        if label.get_text().startswith(" "):
-            ax.annotate(
-                "␣",
-                xy=(0.0, row),
-                xycoords=ax.get_yaxis_transform(),
-                xytext=(0.3 * size, 0.0),  # over the space itself, which is that wide
-                textcoords=OffsetFrom(label, (0.0, 0.0), unit="points"),
-                ha="right",
-                va="bottom",
-                fontsize=size,
-                color="0.6",
-                annotation_clip=True,  # gone, like the label, when the reader zooms past its row
-                in_layout=False,
-            )
-
-
-def _points(ax: Axes) -> tuple[float, float]:
-    """Width and height of axes in points; a layout engine will still take some of it away."""
-    figure = ax.get_figure()
-    assert figure is not None
-    taken = 1.0 if figure.get_layout_engine() is None else 0.92
-    box = ax.get_window_extent()
-    return box.width * 72 / figure.dpi * taken, box.height * 72 / figure.dpi * taken
 
 
 def _note(trace: xr.Dataset, symbol: str, floor: float | None, *, line: bool) -> str:
@@ -219,18 +145,3 @@ def _note(trace: xr.Dataset, symbol: str, floor: float | None, *, line: bool) ->
     if floor is not None:
         parts.append(f"floor of bfloat16: {floor:.2g}" + (" (white line)" if line else ""))
     return " · ".join(parts)
-
-
-def _add_note(ax: Axes, text: str) -> None:
-    """Write a small line under the axis label, wherever the label ends up."""
-    ax.annotate(
-        text,
-        xy=(0.5, 0.0),
-        xycoords=ax.xaxis.label,
-        xytext=(0.0, -3.0),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=7,
-        color="0.4",
-    )

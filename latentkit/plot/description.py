@@ -9,7 +9,7 @@ from latentkit.measure.settling import RELATIVE, before_limit, settled_from
 from latentkit.plot.labels import token_label
 from latentkit.plot.selection import select_distance
 
-__all__ = ["describe_convergence"]
+__all__ = ["describe_convergence", "in_words", "name_token", "summary"]
 
 
 def describe_convergence(
@@ -29,7 +29,8 @@ def describe_convergence(
     str
         The kind of figure, how many tokens and iterations, the range of the distances, and the slowest
         token: the one whose distance is the last to stay below 1 % of where it began, or that is
-        farthest above it where some tokens never do. The limit itself, 0 by construction, does not count.
+        farthest above it where some tokens never do. The limit
+        itself, 0 by construction, does not count.
 
     Raises
     ------
@@ -45,6 +46,24 @@ def describe_convergence(
         "colour on a logarithmic scale."
     )
     return " ".join(filter(None, [kind, _ranges(shown), _slowest(before_limit(shown, trace), begun)]))
+
+
+def in_words(shown: xr.DataArray) -> str:
+    """Say which tokens and iterations are shown."""
+    return f"{_tokens(shown).removesuffix(',')}, {_iterations(shown)}"
+
+
+def summary(shown: xr.DataArray, trace: xr.Dataset) -> str:
+    """Say how large distances [token, iteration] are, and which token settles last, if the first is there."""
+    slow = ""
+    if 0 in shown["iteration"].values:
+        slow = _slowest(before_limit(shown, trace), shown.sel(iteration=0, drop=True))
+    return " ".join(filter(None, [_ranges(shown), slow]))
+
+
+def name_token(row: xr.DataArray) -> str:
+    """Return position and text of one token."""
+    return _token(row)
 
 
 def _tokens(shown: xr.DataArray) -> str:

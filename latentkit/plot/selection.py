@@ -10,7 +10,7 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
 
-__all__ = ["select_distance"]
+__all__ = ["chosen", "select_distance", "select_seeds"]
 
 
 def select_distance(
@@ -41,8 +41,22 @@ def select_distance(
     distance = _distance(trace)
     for name, wanted in (("token", tokens), ("iteration", iterations)):
         if wanted is not None:
-            distance = distance.isel({name: _chosen(f"{name}s", wanted, distance[name].values)})
+            distance = distance.isel({name: chosen(f"{name}s", wanted, distance[name].values)})
     return distance
+
+
+def select_seeds(
+    trace: xr.Dataset, *, tokens: slice | None = None, iterations: slice | None = None
+) -> xr.DataArray:
+    """Take distances [(seed,) token, iteration] as `select_distance` does, with every seed that there is."""
+    if "seed" not in getattr(trace, "dims", ()) or trace.sizes["seed"] == 0:
+        return select_distance(trace, tokens=tokens, iterations=iterations)
+    parts = [
+        select_distance(trace.isel(seed=i, drop=True), tokens=tokens, iterations=iterations)
+        for i in range(trace.sizes["seed"])
+    ]
+    together = parts[0].expand_dims(seed=len(parts)).copy(data=np.stack([part.values for part in parts]))
+    return together.assign_coords(seed=trace["seed"].values)
 
 
 def _distance(trace: xr.Dataset) -> xr.DataArray:
@@ -72,7 +86,7 @@ def _distance(trace: xr.Dataset) -> xr.DataArray:
     )
 
 
-def _chosen(argument: str, wanted: slice, positions: np.ndarray[Any, Any]) -> list[int]:
+def chosen(argument: str, wanted: slice, positions: np.ndarray[Any, Any]) -> list[int]:
     """Say which rows (or columns) a slice takes; positions are counted as in the whole run."""
     first, end = int(positions.min()), int(positions.max()) + 1
     has = f"This trace has {argument} {first} to {end - 1}: pass a slice within slice({first}, {end})."
