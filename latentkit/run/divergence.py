@@ -20,6 +20,7 @@ from latentkit.models.unrolled import Head
 __all__ = ["divergence_of_states"]
 
 _TILE = 2**18  # logits held at once: rows × tile, small enough for a processor's cache
+_SUMMED = 64  # terms added up in float32 before the sum goes on in float64
 _CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
 
 
@@ -64,8 +65,8 @@ def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor
     count = len(reference)
     rows = torch.cat((reference, approximation)).float() * head.scale
     top = rows.new_full((len(rows),), -torch.inf)
-    total = torch.zeros_like(top)
-    expected = torch.zeros_like(rows[:count])  # E_p[W]
+    total = torch.zeros_like(top, dtype=torch.float64)
+    expected = torch.zeros_like(rows[:count], dtype=torch.float64)  # E_p[W]
     tile = max(128, _TILE // len(rows))
     room = rows.new_empty(len(rows), tile)
     for start in range(0, len(head.weight), tile):
@@ -74,12 +75,14 @@ def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor
         if head.bias is not None:
             logits += head.scale * head.bias[start : start + tile].float()
         before, top = top, torch.maximum(top, logits.amax(1))
-        shrink = (before - top).exp_()
+        shrink = (before - top).double().exp_()
         weights = logits.sub_(top[:, None]).exp_()
         total = total.mul_(shrink).add_(weights.sum(1))
-        expected.mul_(shrink[:count, None]).addmm_(weights[:count], weight)
-    log_total = top.double() + total.double().log()
-    expected = expected.double() / total[:count, None].double()
+        expected.mul_(shrink[:count, None])
+        for part, words in zip(weights[:count].split(_SUMMED, 1), weight.split(_SUMMED), strict=True):
+            expected += part @ words
+    log_total = top.double() + total.log()
+    expected /= total[:count, None]
     pair = pair.to(rows.device)
     apart = rows[count:].double() - rows[:count].double()[pair]
     kl = log_total[count:] - log_total[:count][pair] - (expected[pair] * apart).sum(1)
@@ -98,7 +101,7 @@ def _streamed(
     for start in range(0, len(reference), size):
         p = criteria.log_softmax(head.logits(reference[start : start + size]))
         rows = torch.nonzero((pair >= start) & (pair < start + size))[:, 0]
-        for chosen in torch.split(rows, size):
+        for chosen in torch.split(rows, len(p)):  # as many as p has, so that equal states round equally
             q = criteria.log_softmax(other.logits(approximation[chosen.to(approximation.device)]))
             found[chosen] = between(p[(pair[chosen] - start).to(p.device)], q).double().cpu()
     return found
