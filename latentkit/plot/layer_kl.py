@@ -21,6 +21,7 @@ _ROW_HEIGHT = 0.3  # inches, where there is room for all rows
 _FRAME_HEIGHT = 1.7  # inches above and below the rows: tokens, axis, note
 _TALLEST = 12.0
 _COLUMN_WIDTH = 0.95
+_BAR_WIDTH = 12.0  # points
 
 
 def plot_layer_kl(
@@ -89,7 +90,8 @@ def plot_layer_kl(
     if colorbar:
         figure = ax.get_figure()
         assert figure is not None
-        bar = figure.colorbar(mesh, ax=ax, label=bar_label(result), pad=0.03, fraction=0.06)
+        aspect = ax.get_window_extent().height * 72 / figure.dpi / _BAR_WIDTH
+        bar = figure.colorbar(mesh, ax=ax, label=bar_label(result), pad=0.03, fraction=0.06, aspect=aspect)
         bar.ax.tick_params(labelsize="small")
     _add_note(ax, _note(result, values, sort, masked=mask_zero))
     set_alt_text(ax, describe_layer_kl(result, sort=sort, mask_zero=mask_zero))

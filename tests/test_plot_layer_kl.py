@@ -1,0 +1,290 @@
+"""The heatmap of layers: what is drawn, in which order, and what it says in words."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib import pyplot as plt
+from test_trace import HOSTILE
+
+import latentkit as lk
+from latentkit.errors import ArgumentError, TraceError
+from latentkit.plot import alt_text, describe_layer_kl, plot_layer_kl, plot_layer_profile
+
+F5 = [0, 15, 18, 17, 16, 19, 20, 21, 27]
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_is_left_open():
+    yield
+    plt.close("all")
+
+
+def fake(layers=F5, texts=("a", "b", "c", "d", "e"), values=None, *, prompts=0, iteration=0, **attrs: Any):
+    """Values are 1 + row + column / 10, unless they are given."""
+    rows, columns = len(layers), len(texts)
+    if values is None:
+        values = 1 + np.arange(rows)[:, None] + np.arange(columns) / 10
+    values = np.asarray(values, dtype="float32")
+    cell, tokens = ("layer", "generated_token"), ("generated_token",)
+    data: dict[str, Any] = {"kl": (cell, values)}
+    words = np.array(list(texts), dtype=object)
+    if prompts:
+        data = {"kl": (("prompt", *cell), np.stack([values] * prompts))}
+        data |= {"kl_mean": (cell, values), "kl_low": (cell, values - 3), "kl_high": (cell, values + 3)}
+        words, tokens = np.stack([words] * prompts), ("prompt", *tokens)
+    coords = {
+        "layer": list(layers),
+        "stack": ("layer", np.array(["layers"] * rows, dtype=object)),
+        "iteration": ("layer", np.broadcast_to(iteration, rows)),
+        "block": ("layer", list(layers)),
+        "generated_token": np.arange(columns),
+        "token_text": (tokens, words),
+        "token_id": (tokens, np.zeros(words.shape, dtype=int)),
+    }
+    about = {
+        "divergence": "kl",
+        "units": "nats",
+        "definition": "effect",
+        "do": "skip",
+        "direction": "KL(clean ‖ intervened)",
+    }
+    return xr.Dataset(data, coords=coords, attrs={**about, **attrs})
+
+
+def drawn(ax):
+    (mesh,) = ax.collections
+    return mesh.get_array()
+
+
+def rows(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def columns(ax):
+    return [label.get_text() for label in ax.get_xticklabels()]
+
+
+def tokens(ax):
+    (top,) = [axis for axis in ax.child_axes if axis.get_xticklabels() and axis._orientation == "x"]
+    return [label.get_text() for label in top.get_xticklabels()]
+
+
+def note(ax):
+    return ax.texts[-1].get_text()
+
+
+def bar(ax):
+    return ax.collections[0].colorbar
+
+
+def test_the_published_words_and_colours():
+    ax = plot_layer_kl(fake())
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Generated Token", "Layer", "")
+    assert bar(ax).ax.get_ylabel() == "KL"
+    assert ax.collections[0].get_cmap().name == "YlOrRd"
+    assert columns(ax) == ["Gen0", "Gen1", "Gen2", "Gen3", "Gen4"]
+
+
+def test_rows_stand_in_the_order_asked_for_from_the_top_and_a_note_says_so():
+    result = fake()
+    ax = plot_layer_kl(result)
+    np.testing.assert_array_equal(drawn(ax), result.kl)
+    assert rows(ax) == [str(layer) for layer in F5]
+    assert ax.get_ylim() == (9, 0)
+    assert (
+        note(ax) == "effect of do='skip' · KL(clean ‖ intervened) · rows in the order asked for, not sorted"
+    )
+
+
+def test_the_sorted_twin_has_the_same_values_and_no_such_note():
+    result = fake()
+    ax = plot_layer_kl(result, sort="layer")
+    assert rows(ax) == [str(layer) for layer in sorted(F5)]
+    np.testing.assert_array_equal(drawn(ax), result.kl.sortby("layer"))
+    assert note(ax) == "effect of do='skip' · KL(clean ‖ intervened)"
+
+
+def test_rows_can_be_sorted_by_their_mean():
+    values = [[1, 5], [np.nan, 4], [np.nan, np.nan], [2, 2]]
+    ax = plot_layer_kl(fake([7, 8, 9, 3], "ab", values), sort="score")
+    assert rows(ax) == ["8", "7", "3", "9"]
+    assert note(ax).endswith("rows by mean, largest first")
+
+
+def test_what_is_not_known_is_blank():
+    ax = plot_layer_kl(fake([0, 1], "ab", [[np.nan, np.nan], [0.5, 1]]))
+    np.testing.assert_array_equal(np.ma.getmaskarray(drawn(ax)), [[True, True], [False, False]])
+    assert ax.collections[0].get_clim() == (0.5, 1)
+
+
+@pytest.mark.parametrize("values", [[[np.nan]], [[0.0]], [[2.0]]])
+def test_a_single_value_or_none_is_drawn(values):
+    ax = plot_layer_kl(fake([4], "a", values), annotate=True)
+    ax.figure.canvas.draw()
+    low, high = ax.collections[0].get_clim()
+    assert low < high
+
+
+def test_limits_can_be_those_of_the_published_figure():
+    assert plot_layer_kl(fake(), limits=(0.2, 1.4)).collections[0].get_clim() == (0.2, 1.4)
+
+
+def test_values_are_written_into_their_cells_dark_on_light_and_light_on_dark():
+    ax = plot_layer_kl(fake([3, 4], "ab", [[0.25, 0.5], [1.0, 1.25]]), annotate=True)
+    written = {text.get_position(): text for text in ax.texts if text.get_text() != note(ax)}
+    assert {place: text.get_text() for place, text in written.items()} == {
+        (0.5, 0.5): "0.25",
+        (1.5, 0.5): "0.50",
+        (0.5, 1.5): "1.00",
+        (1.5, 1.5): "1.25",
+    }
+    assert written[0.5, 0.5].get_color() == "black"
+    assert written[1.5, 1.5].get_color() == "white"
+
+
+def test_small_values_are_written_with_digits_that_tell_them_apart():
+    ax = plot_layer_kl(fake([3], "ab", [[0.0012, 0.0034]]), annotate=True)
+    assert [text.get_text() for text in ax.texts[:2]] == ["0.0012", "0.0034"]
+
+
+def test_hostile_tokens_are_drawn_as_text_without_a_warning():
+    ax = plot_layer_kl(fake([1, 0], HOSTILE))
+    ax.figure.canvas.draw()
+    shown = tokens(ax)
+    assert len(shown) == len(HOSTILE)
+    assert shown[0].startswith("$x_1$")
+    assert shown[2] == "↵↵"
+    assert shown[3] == "U+0000"
+    assert not any("\n" in text or "\0" in text for text in shown)
+
+
+def test_labels_of_a_figure_do_not_overlap():
+    ax = plot_layer_kl(fake(range(40), [" somewhere"] * 12))
+    ax.figure.canvas.draw()
+    for labels, axis in ((ax.get_yticklabels(), 1), (ax.get_xticklabels(), 0)):
+        boxes = sorted(tuple(label.get_window_extent().get_points()[:, axis]) for label in labels)
+        assert all(first[1] <= second[0] for first, second in itertools.pairwise(boxes))
+
+
+def test_a_thousand_layers_are_drawn_with_labels_thinned():
+    ax = plot_layer_kl(fake(range(1000), "ab"))
+    assert ax.figure.get_size_inches()[1] <= 12
+    assert 20 < len(rows(ax)) < 200
+
+
+def test_layers_of_a_recurrent_model_also_say_which_repetition_they_are():
+    result = fake([0, 1, 2, 3, 4, 5], "ab")
+    result = result.assign_coords(
+        stack=("layer", np.array(["prelude", "core", "core", "core", "core", "coda"], dtype=object)),
+        iteration=("layer", [0, 1, 1, 2, 2, 0]),
+        block=("layer", [0, 0, 1, 0, 1, 0]),
+    )
+    ax = plot_layer_kl(result)
+    (right,) = [axis for axis in ax.child_axes if axis._orientation == "y"]
+    names = [label.get_text() for label in right.get_yticklabels()]
+    assert names == ["prelude", "core 1.0", "core 1.1", "core 2.0", "core 2.1", "coda"]
+
+
+def test_of_several_prompts_the_mean_is_drawn_and_cells_not_separable_from_zero_can_be_masked():
+    result = fake(range(4), "ab", [[1, 2], [3, 4], [2, 5], [6, 1]], prompts=3)
+    ax = plot_layer_kl(result)
+    np.testing.assert_array_equal(drawn(ax), result.kl_mean)
+    assert note(ax).endswith("mean of 3 prompts")
+    masked = plot_layer_kl(result, mask_zero=True)
+    np.testing.assert_array_equal(np.ma.getmaskarray(drawn(masked)), result.kl_mean <= 3)
+    assert note(masked).endswith("blank: not separable from 0")
+
+
+def test_the_profile_has_a_line_for_each_token_and_its_interval():
+    result = fake([2, 0, 1], "ab", prompts=3)
+    ax = plot_layer_profile(result)
+    assert len(ax.lines) == len(ax.collections) == 2
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0, 1, 2])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), result.kl_mean.sortby("layer")[:, 0])
+    low = ax.collections[0].get_paths()[0].vertices[:, 1].min()
+    assert low == pytest.approx(float(result.kl_low[:, 0].min()))
+    assert len(plot_layer_profile(fake()).collections) == 0
+    assert alt_text(ax).startswith("Lines of KL(clean ‖ intervened) in nats")
+
+
+@pytest.mark.parametrize(("attrs", "label"), [({"units": "bits"}, "KL (bits)"), ({}, "KL")])
+def test_another_unit_than_nats_is_said(attrs, label):
+    assert bar(plot_layer_kl(fake(**attrs))).ax.get_ylabel() == label
+
+
+def test_another_divergence_has_its_own_name():
+    result = fake(divergence="js").rename(kl="js")
+    assert bar(plot_layer_kl(result)).ax.get_ylabel() == "JS"
+
+
+def test_alt_text_says_what_is_shown():
+    ax = plot_layer_kl(fake(texts=["$x$", " b", "\n", "d", "e"]))
+    assert alt_text(ax) == (
+        "Heatmap of KL(clean ‖ intervened) in nats: 9 layers 0, 15, 18, 17, 16, 19, 20, 21, 27 from top to "
+        "bottom, generated tokens Gen0 to Gen4 from left to right. Values range from 1 to 9.4; the largest "
+        "is layer 27 at Gen4 “e”."
+    )
+    assert describe_layer_kl(fake([0], "a", [[np.nan]])) == (
+        "Heatmap of KL(clean ‖ intervened) in nats: layer 0 from top to bottom, generated tokens Gen0 from left "
+        "to right. No value is known."
+    )
+
+
+def test_it_draws_into_axes_that_are_given():
+    _, (left, right) = plt.subplots(1, 2, layout="constrained")
+    assert plot_layer_kl(fake(), ax=right, colorbar=False) is right
+    assert not left.collections
+    assert bar(right) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sort": "size"}, "`sort` must be 'layer', 'score' or None, got 'size'."),
+        ({"limits": (2, 1)}, "`limits` must be two numbers (low, high) with low < high, got (2, 1)."),
+        ({"ax": 3}, "`ax` must be matplotlib Axes or None, got int."),
+        (
+            {"mask_zero": True},
+            "`mask_zero` needs intervals over prompts. Pass several prompts to `run_layer_kl`.",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, message):
+    with pytest.raises(ArgumentError) as caught:
+        plot_layer_kl(fake(), **options)
+    assert str(caught.value) == message
+
+
+def test_another_dataset_is_refused():
+    with pytest.raises(TraceError) as caught:
+        plot_layer_kl(xr.Dataset({"distance": ("token", [1.0])}))
+    assert (
+        str(caught.value) == "The dataset has no 'kl'; it has ['distance']. Pass what `run_layer_kl` returns."
+    )
+    with pytest.raises(TraceError) as caught:
+        plot_layer_kl([1])
+    assert str(caught.value) == "Expected a dataset from `run_layer_kl`, got list."
+    with pytest.raises(TraceError) as caught:
+        plot_layer_kl(fake().isel(layer=0))
+    assert str(caught.value) == (
+        "Expected 'kl' over ('layer', 'generated_token') with at least one of each, got "
+        "{'generated_token': 5}. Keep these two dimensions, as in `result.isel(layer=[0])`."
+    )
+
+
+def test_a_saved_result_is_plotted_without_torch(tmp_path, block_torch):
+    path = lk.save_trace(fake(), tmp_path / "layers.nc")
+    printed = block_torch(
+        "import matplotlib; matplotlib.use('agg'); import latentkit as lk\n"
+        f"print(lk.plot_layer_kl(lk.open_trace({str(path)!r})).get_ylabel())"
+    )
+    assert printed == "Layer\n"
