@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from latentkit.errors import TraceError, nearest
@@ -34,7 +35,6 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
 
     Examples
     --------
-    >>> import numpy as np
     >>> texts = np.array([[[" 7", " 8"], [" 8", " 7"], [" 8", " 9"]]], dtype=object)
     >>> trace = xr.Dataset({"readout_text": (("token", "iteration", "rank"), texts)})
     >>> readout_rank(trace, " 7").values.tolist()
@@ -54,10 +54,11 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
         raise TraceError(msg)
     readouts = trace[source]
     need_dim(readouts, "rank", "Pass a trace with all the readouts that it keeps.")
-    found = readouts == token
+    # One by one: numpy drops a NUL at the end of a text that it compares with an array.
+    found = xr.apply_ufunc(np.frompyfunc(lambda each: each == token, 1, 1), readouts).astype(bool)
     if not found.any():
         raise TraceError(_nowhere(readouts, token))
-    rank = found.argmax("rank").where(found.any("rank")).astype(float)
+    rank: xr.DataArray = found.argmax("rank").where(found.any("rank")).astype(float)
     return rank.rename("readout_rank").assign_attrs(long_name=name, kept=readouts.sizes["rank"])
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
@@ -184,19 +185,23 @@ def _write_tokens(ax: Axes, shown: xr.Dataset) -> None:
             x = columns[start] - 0.5
             if start:
                 ax.plot([x, x], [row - 0.5, row + 0.5], color="white", linewidth=0.5)
-            room = int((columns[end - 1] + 0.5 - x) * cell / (_LETTER * size))
+            end_x = columns[end - 1] + 0.5
+            room = int((end_x - x) * cell / (_LETTER * size))
             if room:
                 text = str(texts[row, start])
                 bare = text.removeprefix(" ") or text  # what begins with a space does so in most cells
-                _write(ax, (x, row), token_label(bare, characters, width=room), size)
+                box = Rectangle((x, row - 0.5), end_x - x, 1.0, transform=ax.transData)
+                _write(ax, token_label(bare, characters, width=room), size, box)
 
 
-def _write(ax: Axes, at: tuple[float, float], text: str, size: float) -> None:
-    ax.annotate(
-        text, xy=at, xytext=(1.0, 0.0), textcoords="offset points", va="center", ha="left",
-        fontsize=size, color="white", parse_math=False, usetex=False, in_layout=False, clip_on=True,
-        path_effects=[withStroke(linewidth=1.2, foreground="black")],
+def _write(ax: Axes, text: str, size: float, box: Rectangle) -> None:
+    """Write at the left of a box and nothing outside it, wide as the letters may be."""
+    drawn = ax.annotate(
+        text, xy=(box.get_x(), box.get_y() + 0.5), xytext=(1.0, 0.0), textcoords="offset points",
+        va="center", ha="left", fontsize=size, color="white", parse_math=False, usetex=False,
+        in_layout=False, path_effects=[withStroke(linewidth=1.2, foreground="black")],
     )  # fmt: skip
+    drawn.set_clip_path(box)
 
 
 def _points(ax: Axes) -> tuple[float, float]:
