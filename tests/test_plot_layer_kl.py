@@ -234,8 +234,8 @@ def test_alt_text_says_what_is_shown():
         "is layer 27 at Gen4 “e”."
     )
     assert describe_layer_kl(fake([0], "a", [[np.nan]])) == (
-        "Heatmap of KL(clean ‖ intervened) in nats: layer 0 from top to bottom, generated tokens Gen0 from left "
-        "to right. No value is known."
+        "Heatmap of KL(clean ‖ intervened) in nats: layer 0 from top to bottom, generated tokens Gen0 from "
+        "left to right. No value is known."
     )
 
 
