@@ -146,11 +146,14 @@ def test_a_computer_that_has_everything_is_told_so_in_a_sentence(monkeypatch):
 
 
 def test_what_is_missing_is_named_with_what_to_type(monkeypatch):
-    doctor(
-        monkeypatch, 1, "  ok    torch  2.13\n  FAIL  numpy  not installed. Run: pip install 'numpy>=2.0'\n"
+    rows = (
+        "ok    torch  2.13",
+        "FAIL  numpy  not installed. Run: pip install numpy",
+        "note  Chromium  absent",
     )
+    doctor(monkeypatch, 1, "".join(f"  {row}\n" for row in rows))
     assert str(check_environment()) == (
-        "Something is missing. \nnumpy  not installed. Run: pip install 'numpy>=2.0'"
+        "Something is missing. \nnumpy  not installed. Run: pip install numpy"
     )
 
 

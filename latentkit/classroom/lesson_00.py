@@ -62,8 +62,8 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
 
     return Exercise(
         question=(
-            f"The last iteration is {last}. From which iteration on is the likeliest next token the one that "
-            "it is there, without changing any more?"
+            f"At iteration {last}, the last one, some token is the likeliest to come next. "
+            "From which iteration on has it been this one, without a change?"
         ),
         clue=(
             "Move the slider “Iteration” to its right end and remember the token in the first row. Then go "

@@ -1,0 +1,209 @@
+# %% [markdown]
+# # How states come to rest
+#
+# A model that repeats a block changes the state of every token again and again. *Does that come to an end?
+# And does it end for all tokens at the same time?* The authors of Huginn answered with pictures: Geiping et
+# al. (2025), *Scaling up Test-Time Compute with Latent Reasoning: A Recurrent Depth Approach*,
+# [arXiv:2502.05171](https://arxiv.org/abs/2502.05171). In this lesson we draw two of them anew, with the
+# small model *nano* in place of the large one, and then ask how much such a picture proves.
+#
+# **What is measured.** Let $s_i$ be the state of a token after $i$ iterations, a list of numbers,
+# normalised as the model does it before it looks for a word. Let $s^*$ be the state after 128 iterations.
+# Their distance
+#
+# $$\lVert s_i - s^* \rVert = \sqrt{\textstyle\sum_k (s_{i,k} - s^*_k)^2}$$
+#
+# says how far the token still has to go. We call $s^*$ the *limit*, for short. Strictly speaking it is just
+# a late state; whether anything changes after it, this distance cannot tell. (The titles of the figures
+# write $x$ for it, as the paper's do.)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown
+
+import latentkit as lk
+from latentkit import prompts
+from latentkit.plot import distance_limits, with_alt
+
+model = lk.load_model("nano")
+
+# %% [markdown]
+# ## An answer about *Faust*
+#
+# The first published figure (here F1) shows a conversation: a system message, the question "What do you
+# think of Goethe's Faust?", and the beginning of an answer. We do not let nano invent an answer. It reads
+# the published one, so that the words are the same as in the paper.
+
+# %%
+figure = prompts.FIGURES["F1"]
+trace = lk.run_recurrence(
+    model, prompts.messages(figure), iterations=64, limit=128, readout_top=0, progress=False
+)
+Markdown(f"> {figure.answer}")
+
+# %% [markdown]
+# The picture shows the answer only. Which tokens are these? Put all token texts together, and you have the
+# whole conversation again; so we look where the answer begins and ends, and which token covers each of
+# these places.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+ends = np.cumsum([len(part) for part in trace.token_text.values])
+begin = "".join(trace.token_text.values).index(figure.answer)
+first, last = np.searchsorted(ends, [begin, begin + len(figure.answer) - 1], side="right").tolist()
+answer = slice(first, last + 1)
+assert "".join(trace.token_text.values[answer]) == figure.answer
+print(f"tokens {first} to {last} of {trace.sizes['token']}")
+
+# %% [markdown]
+# In the paper the same text stands in other rows, because the large model cuts it into other tokens.
+#
+# **Predict first.** Which tokens will need the most iterations: the first ones of the answer, names, long
+# words that are cut into pieces, small words such as "and", the full stop? Choose one before you run on.
+#
+# In the picture each row is a token and each column an iteration; the colour is the distance, on a
+# logarithmic scale. The first slider says how many iterations are drawn, so pull it to the right and watch.
+# The second one says from which token to which; pull its left handle to the left to see the question and
+# the system message too. Once you have clicked on a handle, the arrow keys work as well. *(Sliders need a
+# running notebook. If you are only reading, go on to the picture below, which shows all iterations.)*
+
+# %%
+lk.slide_convergence(trace, tokens=answer, iteration=2)
+
+# %%
+with_alt(lk.plot_convergence(trace, tokens=answer))
+
+# %% [markdown]
+# ### Which token is the last?
+#
+# "Looks dark" is no number. Let us say that a token has **settled** at the first iteration from which its
+# distance stays below 1 % of what it was at the start. So we look for the last iteration at which it is
+# *not* below, and take the next one. (65 would mean: not within these 64 iterations.)
+
+# %%
+relative = (trace.distance / trace.distance.sel(iteration=0)).isel(token=answer)
+settled = trace.iteration.where(relative >= 0.01).max("iteration") + 1
+table = settled.astype(int).to_dataframe("settled at iteration")[["token_text", "settled at iteration"]]
+table.sort_values("settled at iteration", ascending=False, kind="stable").head(8)
+
+# %%
+slowest = table[table["settled at iteration"] == int(settled.max())]
+names = ", ".join(f"`{text!r}` (row {row})" for row, text in slowest["token_text"].items())
+assert 1 <= settled.min() <= settled.median() <= settled.max() <= 65
+Markdown(
+    f"The first tokens of the answer have settled at iteration {settled.min():.0f}, half of them "
+    f"have by iteration {settled.median():.0f}, and the last at iteration {settled.max():.0f}. "
+    f"The last: {names}."
+)
+
+# %% [markdown]
+# Is the one you chose among them? Look for its row in the picture: a number and a picture should tell the
+# same story. But why 1 %? Let us ask once more, a hundred times more strictly.
+
+# %%
+strict = (trace.iteration.where(relative >= 0.0001).max("iteration") + 1).to_series().astype(int)
+last = strict[strict == strict.max()]
+assert strict.max() >= settled.max()
+Markdown(f"Below 0.01 %, the last at iteration {strict.max()}: row {', row '.join(map(str, last.index))}.")
+
+# %% [markdown]
+# A sentence such as "this token is the slowest" says little without its threshold.
+#
+# Have they all come to rest at the end? This is the share of the answer's tokens whose distance after 64
+# iterations is below 2 % of that at the start:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+share = (relative.sel(iteration=64) < 0.02).mean().item()
+assert share >= 0.95
+print(f"{share:.0%}")
+
+# %%
+start, rest = (trace.distance.isel(token=answer).sel(iteration=i).median().item() for i in (0, 64))
+assert rest < 0.02 * start
+Markdown(
+    f"At the start the median distance is {start:.1f}, after 64 iterations it is {rest:.0e}. "
+    f"nano computes with about seven digits, so changes much below "
+    f"{start * np.finfo('float32').eps:.0e} are lost in rounding. Where the picture comes near "
+    "that value, its restless dark colours are rounding and nothing else."
+)
+
+# %% [markdown]
+# ## The system message
+#
+# The second figure (here F3) shows a piece of the system message, which stands before everything else. A
+# token sees only what stands before it, so the question that follows makes no difference to these rows.
+#
+# **Predict first.** Will the system message look different from the answer? Nobody asked anything yet.
+
+# %%
+figure = prompts.FIGURES["F3"]
+system = lk.run_recurrence(model, prompts.messages(figure), limit=128, readout_top=0, progress=False)
+text = "".join(system.token_text.values)
+begin, end = text.index(" deliberation"), text.index(" programming")
+ends = np.cumsum([len(part) for part in system.token_text.values])
+first, last = np.searchsorted(ends, [begin, end - 1], side="right").tolist()
+piece = slice(first, last + 1)
+print(text[begin:end])
+
+# %%
+with_alt(lk.plot_convergence(system, tokens=piece))
+
+# %%
+same = trace.distance.isel(token=piece)
+difference = abs(system.distance.isel(token=piece) - same).max().item()
+assert difference < 0.001 * same.max()
+middle = [data.sel(iteration=8).median().item() for data in (same, trace.distance.isel(token=answer))]
+Markdown(
+    f"After 8 iterations the median distance is {middle[0]:.2g} in this piece of the system "
+    f"message and {middle[1]:.2g} in the answer about *Faust*. And the question makes no difference: "
+    f"between the two conversations, no distance in this piece differs by more than {difference:.1g}."
+)
+
+# %% [markdown]
+# ## Is this thinking? A control
+#
+# It is tempting to say: the state comes to rest because the model has finished a thought. Before we believe
+# that, we need a control: a model that cannot have finished one. `nano-untrained` has the same layers with
+# random weights. It has never seen a text.
+#
+# **Predict first.** Will the states of the untrained model come to rest, wander about, or grow without end?
+
+# %%
+untrained = lk.load_model("nano-untrained")
+control = lk.run_recurrence(
+    untrained, prompts.messages(prompts.FIGURES["F1"]), limit=128, readout_top=0, progress=False
+)
+limits = distance_limits(trace, control, tokens=answer)
+
+# %%
+both, (left, right) = plt.subplots(1, 2, figsize=(11, 9.5), layout="constrained")
+lk.plot_convergence(trace, tokens=answer, limits=limits, colorbar=False, title="nano", ax=left)
+lk.plot_convergence(control, tokens=answer, limits=limits, title="nano-untrained", ax=right)
+with_alt(both)
+
+# %%
+blank = (control.distance / control.distance.sel(iteration=0)).isel(token=answer)
+quiet = (blank.sel(iteration=64) < 0.02).mean().item()
+assert quiet >= 0.95
+unlearned = control.iteration.where(blank >= 0.01).max("iteration") + 1
+Markdown(
+    f"Of the tokens of the untrained model, {quiet:.0%} end below 2 % of where they began. "
+    f"They settle at iterations {unlearned.min():.0f} to {unlearned.max():.0f}, those of nano at "
+    f"iterations {settled.min():.0f} to {settled.max():.0f}."
+)
+
+# %% [markdown]
+# The untrained model comes to rest too, and it has learned nothing. **That a state converges is therefore
+# no sign of thought by itself.** What training has done must be looked for in the *differences* between the
+# two halves of the picture: how fast the states come to rest, and how much one token differs from the next.
+#
+# ## What you can say now
+#
+# * States of nano come to rest in both texts, and you know which token of the answer was the last, by which
+#   threshold.
+# * States of an untrained model do so as well. The picture of one model alone does not tell thinking from
+#   mere convergence.
+# * These are numbers of *nano*, from one random start (`seed=0`). Try `seed=1` in the cell that makes the
+#   trace: is the last token still the last?
