@@ -112,6 +112,11 @@ def test_a_compressed_cache_survives_tokens_that_stop_early(name: str) -> None:
         assert look[-1] == (key, 3)
 
 
+def test_the_deepest_entry_is_that_of_the_largest_key_also_where_places_are_used_again() -> None:
+    looks = seen("always-last-m4-compress-s6", [1, 3, 2])
+    assert looks[5] == [(2, 0), (5, 1), (5, 2)]  # 8 came later, but into the place of 2
+
+
 def test_room_grows_and_keeps_what_is_there() -> None:
     for room in (0, 3, 50):
         cache = IterationCache(prelude=1, core=1, room=room)

@@ -126,8 +126,8 @@ def test_the_picture_in_words() -> None:
     assert alt_text(lk.plot_decoding(trace)) == (
         "Heatmap of the likeliest next token and its probability had the model stopped at each iteration: 2 "
         "new tokens from top to bottom, “ b” to “$c$”, iterations 0 to 3 from left to right, colour from 0 "
-        "to 1. The likeliest token is the last one from iteration 2 on for the median token, and from iteration 3 "
-        "on for the slowest, “$c$”."
+        "to 1. The likeliest token is the last one from iteration 2 on for the median token, and from "
+        "iteration 3 on for the slowest, “$c$”."
     )
 
 

@@ -58,8 +58,8 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
     found = xr.apply_ufunc(np.frompyfunc(lambda each: each == token, 1, 1), readouts).astype(bool)
     if not found.any():
         raise TraceError(_nowhere(readouts, token))
-    rank: xr.DataArray = found.argmax("rank").where(found.any("rank")).astype(float)
-    return rank.rename("readout_rank").assign_attrs(long_name=name, kept=readouts.sizes["rank"])
+    kept: xr.DataArray = found.argmax("rank").where(found.any("rank")).astype(float)
+    return kept.rename("readout_rank").assign_attrs(long_name=name, kept=readouts.sizes["rank"])
 
 
 def _nowhere(readouts: xr.DataArray, token: str | int) -> str:
