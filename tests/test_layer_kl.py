@@ -249,11 +249,21 @@ def test_tiles_of_the_vocabulary_add_up(
     np.testing.assert_allclose(found, kl64(1.5 * plain.logits(p)[pair], 1.5 * plain.logits(q)), atol=1e-5)
 
 
-def test_logits_of_any_size_neither_overflow_nor_vanish() -> None:
+@pytest.mark.parametrize("offset", [0.0, 500.0, -500.0])
+def test_logits_of_any_size_neither_overflow_nor_vanish(offset: float) -> None:
     weight = torch.tensor([[1000.0], [0.0], [-1000.0]])
     p, q = torch.tensor([[1.0]]), torch.tensor([[-1.0], [1.0]])
-    found = divergence_of_states(linear_head(weight), p, q, torch.zeros(2, dtype=torch.int64))
+    bias = torch.full((3,), offset)
+    found = divergence_of_states(linear_head(weight, bias), p, q, torch.zeros(2, dtype=torch.int64))
     np.testing.assert_allclose(found, [2000, 0])
+
+
+@pytest.mark.parametrize("offset", [100.0, -100.0])
+def test_a_constant_on_all_logits_changes_nothing(offset: float) -> None:
+    p, q = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(3))
+    plain = divergence_of_states(linear_head(HEAD), p, q, torch.arange(3))
+    moved = divergence_of_states(linear_head(HEAD, torch.full((500,), offset)), p, q, torch.arange(3))
+    np.testing.assert_allclose(moved, plain, atol=2e-5)  # float32 has no more digits near 100
 
 
 @pytest.mark.parametrize("name", ["reverse_kl", "js", "total_variation", "entropy"])

@@ -10,6 +10,8 @@ A soft-cap breaks the identity; such heads, and the other divergences, are strea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,7 +21,8 @@ from latentkit.models.unrolled import Head
 
 __all__ = ["divergence_of_states"]
 
-_TILE = 2**18  # logits held at once: rows × tile, small enough for a processor's cache
+_TILE = 2**19  # logits held at once: rows × tile, small enough for a processor's cache
+_FAINTEST = 1e-20  # a smaller sum of exponentials may have lost terms
 _SUMMED = 64  # terms added up in float32 before the sum goes on in float64
 _CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
 
@@ -60,33 +63,61 @@ def divergence_of_states(
 
 
 def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor) -> Tensor:
-    """One pass over the head's matrix with running maxima, as in online softmax."""
-    assert head.weight is not None
-    count = len(reference)
-    rows = torch.cat((reference, approximation)).float() * head.scale
+    """The identity, for rows that differ from their reference; equal states say the same."""
+    pair = pair.to(reference.device)
+    found = torch.zeros(len(approximation), dtype=torch.float64, device=reference.device)
+    differ = torch.nonzero((approximation != reference[pair]).any(1))[:, 0]
+    if not len(differ):
+        return found.cpu()
+    count, pair = len(reference), pair[differ]
+    rows = torch.cat((reference, approximation[differ])).float() * head.scale
+    total, expected = _sums(head, rows, count, None)
+    log_total = total.log()
+    # Sums of exp(z) as it is are exact enough unless they run out of float32's range. NaN takes this way too.
+    if not ((total > _FAINTEST) & (total < torch.inf)).all() or not expected.isfinite().all():
+        shift = _largest(head, rows)
+        total, expected = _sums(head, rows, count, shift)
+        log_total = shift.double() + total.log()
+    expected /= total[:count, None]
+    apart = rows[count:].double() - rows[:count].double()[pair]
+    found[differ] = log_total[count:] - log_total[:count][pair] - (expected[pair] * apart).sum(1)
+    return found.cpu()
+
+
+def _sums(head: Head, rows: Tensor, count: int, shift: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return Σ exp(z − shift) [row] and, for the first ``count`` rows, that weighted by W [row, hidden]."""
+    total = rows.new_zeros(len(rows), dtype=torch.float64)
+    expected = rows.new_zeros(count, rows.shape[1], dtype=torch.float64)
+    for logits, weight in _tiles(head, rows):
+        if shift is not None:
+            logits.sub_(shift[:, None])
+        terms = logits.exp_()
+        total += terms.sum(1)
+        blocks = zip(torch.split(terms[:count], _SUMMED, 1), torch.split(weight, _SUMMED), strict=True)
+        for part, words in blocks:
+            expected += part @ words
+    return total, expected
+
+
+def _largest(head: Head, rows: Tensor) -> Tensor:
+    """Return the largest logit of each row."""
     top = rows.new_full((len(rows),), -torch.inf)
-    total = torch.zeros_like(top, dtype=torch.float64)
-    expected = torch.zeros_like(rows[:count], dtype=torch.float64)  # E_p[W]
-    tile = max(128, _TILE // len(rows))
+    for logits, _ in _tiles(head, rows):
+        top = torch.maximum(top, logits.amax(1))
+    return top
+
+
+def _tiles(head: Head, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits and rows of the head's matrix, a tile of the vocabulary at a time, in the same memory."""
+    assert head.weight is not None
+    tile = max(_SUMMED, _TILE // len(rows) // _SUMMED * _SUMMED)
     room = rows.new_empty(len(rows), tile)
     for start in range(0, len(head.weight), tile):
         weight = head.weight[start : start + tile].float()
         logits = torch.mm(rows, weight.T, out=room if len(weight) == tile else None)
         if head.bias is not None:
             logits += head.scale * head.bias[start : start + tile].float()
-        before, top = top, torch.maximum(top, logits.amax(1))
-        shrink = (before - top).double().exp_()
-        weights = logits.sub_(top[:, None]).exp_()
-        total = total.mul_(shrink).add_(weights.sum(1))
-        expected.mul_(shrink[:count, None])
-        for part, words in zip(weights[:count].split(_SUMMED, 1), weight.split(_SUMMED), strict=True):
-            expected += part @ words
-    log_total = top.double() + total.log()
-    expected /= total[:count, None]
-    pair = pair.to(rows.device)
-    apart = rows[count:].double() - rows[:count].double()[pair]
-    kl = log_total[count:] - log_total[:count][pair] - (expected[pair] * apart).sum(1)
-    return kl.cpu()
+        yield logits, weight
 
 
 def _streamed(
