@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.errors import LatentkitError as LatentkitError
     from latentkit.explorer import slide_convergence as slide_convergence
     from latentkit.explorer import slide_readout as slide_readout
+    from latentkit.measure import exit_iteration as exit_iteration
+    from latentkit.measure import readout_rank as readout_rank
     from latentkit.models import load_model as load_model
     from latentkit.plot import plot_convergence as plot_convergence
     from latentkit.plot import plot_decoding as plot_decoding
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "LatentkitError": "errors",
+    "exit_iteration": "measure",
     "load_model": "models",
     "open_trace": "trace",
     "plot_convergence": "plot",
@@ -46,6 +49,7 @@ _HOME = {
     "plot_layer_kl": "plot",
     "plot_layer_profile": "plot",
     "plot_rank": "plot",
+    "readout_rank": "measure",
     "run_decoding": "run",
     "run_layer_kl": "run",
     "run_lens": "run",
