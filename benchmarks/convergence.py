@@ -1,0 +1,64 @@
+"""What the distances of a trace cost beside the bare recurrence: at most 5 % is wanted.
+
+    python benchmarks/convergence.py
+
+For each size, a bare loop of the core and a run with distances, step sizes and step cosines take turns, so
+that whatever else the machine does falls on both; their medians are compared. Weights are random, there are no
+readouts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from latentkit.models.huginn import Huginn, HuginnConfig, init_weights
+from latentkit.models.verbs import HuginnModel
+from latentkit.run.progress import Progress
+from latentkit.run.unrolling import measured, start_state, unroll
+
+TOKENS, ITERATIONS, LIMIT, TURNS = 200, 64, 64, 7
+
+
+def random_model(hidden: int) -> HuginnModel:
+    config = HuginnConfig(
+        n_embd=hidden, n_heads=hidden // 64, n_layers_in_prelude=1, n_layers_in_recurrent_block=4,
+        n_layers_in_coda=1, intermediate_size=round(hidden * 3.4), vocab_size=1024, block_size=512,
+    )  # fmt: skip
+    return HuginnModel(init_weights(Huginn(config), torch.Generator().manual_seed(0)))
+
+
+def main() -> None:
+    print(f"{TOKENS} tokens, {ITERATIONS} iterations, {torch.get_num_threads()} threads, {TURNS} turns")
+    for hidden in (256, 1024):
+        model = random_model(hidden)
+        context = model.embed(torch.arange(TOKENS)[None])
+        start = start_state(model, context, 0, None)
+        bare, whole, measuring = [], [], []
+        for turn in range(TURNS + 1):
+            began = time.perf_counter()
+            state = start
+            for _ in range(LIMIT):
+                state = model.step(state, context)
+            looped = time.perf_counter()
+            with Progress(LIMIT, "", visible=False) as bar:
+                run = unroll(model, context, start, bar, iterations=ITERATIONS, limit=LIMIT)
+                unrolled = time.perf_counter()
+                measured(model, run, keep_states=False)
+            ended = time.perf_counter()
+            if turn:  # the first warms up
+                bare.append(looped - began)
+                whole.append(ended - looped)
+                measuring.append(ended - unrolled)
+        medians = [statistics.median(times) for times in (bare, whole, measuring)]
+        print(
+            f"hidden {hidden:>5}: bare {medians[0]:.3f} s, with distances {medians[1]:.3f} s "
+            f"(+{100 * (medians[1] / medians[0] - 1):.1f} %), the measuring alone {medians[2]:.3f} s "
+            f"({100 * medians[2] / medians[0]:.1f} %)"
+        )
+
+
+if __name__ == "__main__":
+    main()
