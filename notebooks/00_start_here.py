@@ -44,7 +44,7 @@ print(f"nano has {parameters / 1e6:.1f} million parameters and knows {model.voca
 # nothing yet. Each iteration then runs the repeated block once. The result is called a *trace*.
 
 # %%
-text = "I do not know what you"
+text = "She opened the door and saw a"
 trace = lk.run_recurrence(model, text, iterations=64, progress=False)
 trace
 
