@@ -12,7 +12,7 @@ import pytest
 import torch
 import xarray as xr
 from causal_for_tests import ASKED_FOR, causal_model
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from models_for_tests import Counter, tiny_model
@@ -210,6 +210,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("kind", HEADS)
+@settings(deadline=None)
 @given(x=states(2.0), change=states(2.0**-13))
 def test_rounding_makes_no_divergence_more_negative_than_a_millionth(
     kind: str, x: np.ndarray, change: np.ndarray
@@ -224,6 +225,7 @@ def test_rounding_makes_no_divergence_more_negative_than_a_millionth(
 
 
 @pytest.mark.parametrize("kind", HEADS)
+@settings(deadline=None)
 @given(p=states(8.0), q=states(8.0))
 def test_divergences_are_those_of_float64(kind: str, p: np.ndarray, q: np.ndarray) -> None:
     head, exact = HEADS[kind]
@@ -287,6 +289,7 @@ def test_other_divergences_are_streamed_in_chunks_of_any_size(
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, (2, 5), elements=st.floats(-40, 40)))
 def test_jensen_shannon_is_symmetric_and_at_most_log_two_and_total_variation_at_most_one(
     x: np.ndarray,
