@@ -3,8 +3,8 @@
     python benchmarks/convergence.py
 
 For each size, a bare loop of the core and a run with distances, step sizes and step cosines take turns, so
-that whatever else the machine does falls on both; their medians are compared. Weights are random, and there
-are no readouts.
+whatever else the machine does falls on both; their medians are compared. Weights are random, and there are no
+readouts.
 """
 
 from __future__ import annotations
