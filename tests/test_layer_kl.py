@@ -379,6 +379,14 @@ def test_two_prompts_are_compared_on_the_continuation_of_the_first() -> None:
     np.testing.assert_allclose(result.kl[-1], kl64(own_logits(model, ids)[places], there), atol=1e-5)
 
 
+def test_the_other_prompt_is_encoded_like_the_first() -> None:
+    model = lk.load_model("nano-untrained")
+    options: dict[str, Any] = {"definition": "two_runs", "iterations": 1, "new_tokens": 1}
+    asked = run(model, "What is 1?", chat=True, source="What is 2?", **options)
+    messages = [[{"role": "user", "content": f"What is {n}?"}] for n in (1, 2)]
+    xr.testing.assert_equal(asked.kl, run(model, messages[0], source=messages[1], **options).kl)
+
+
 def test_a_knocked_out_token_changes_nothing_any_more() -> None:
     """If no layer attends to the first tokens, what they are makes no difference at the end."""
     model = causal_model("llama", num_hidden_layers=1)

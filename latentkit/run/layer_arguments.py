@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,14 +130,20 @@ class OtherRun:
 
 
 def other_run(
-    asked: Asked, model: Any, unrolled: UnrolledModel, *, iterations: int | None, seed: int | None
+    asked: Asked,
+    model: Any,
+    unrolled: UnrolledModel,
+    *,
+    iterations: int | None,
+    seed: int | None,
+    like: Mapping[str, Any],
 ) -> OtherRun | None:
-    """Return the run that ``source=`` names, if any."""
+    """Return the run that ``source=`` names, if any; a text is encoded like the prompt."""
     source = asked.source
     if source is None:
         return None
     if asked.definition == "effect" or isinstance(source, (str, list)):
-        ids = encode(model.tokenizer, source)
+        ids = encode(model.tokenizer, source, **(like if isinstance(source, str) else {}))
         check_token_ids(model, ids, 0)
         return OtherRun(unrolled, ids)
     if isinstance(source, (int, np.integer)):

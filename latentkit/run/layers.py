@@ -152,7 +152,8 @@ def run_layer_kl(
         check_token_ids(model, ids, new_tokens)
     if given is not None:
         check_token_ids(model, given, 0)
-    other = other_run(asked, model, unrolled, iterations=iterations, seed=seed)
+    like = {"system": system, "chat": chat}
+    other = other_run(asked, model, unrolled, iterations=iterations, seed=seed, like=like)
     action = (
         intervention(do, value, source, [len(ids) for ids in encoded]) if definition == "effect" else None
     )
