@@ -161,6 +161,8 @@ def test_hostile_tokens_are_drawn_as_text_without_a_warning():
     ax.figure.canvas.draw()
     shown = tokens(ax)
     assert len(shown) == len(HOSTILE)
+    (top,) = [axis for axis in ax.child_axes if axis._orientation == "x"]
+    assert not any(label.get_parse_math() or label.get_usetex() for label in top.get_xticklabels())
     assert shown[0].startswith("$x_1$")
     assert shown[2] == "↵↵"
     assert shown[3] == "U+0000"
