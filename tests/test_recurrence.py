@@ -125,9 +125,10 @@ def test_several_seeds_and_one_of_them_survive_the_file(tmp_path: Any, part: Any
 
 
 def test_new_tokens_are_those_of_the_first_seed() -> None:
-    both = run(tiny_model(), seed=[4, 1], new_tokens=3)
-    alone = run(tiny_model(), seed=4, new_tokens=3)
-    assert both.token_id.values.tolist() == alone.token_id.values.tolist()
+    """A counter's next token is its count, which begins at the seed."""
+    traces = [run(Counter(), [1], seed=seeds, new_tokens=2) for seeds in ([4, 1], 4, 1)]
+    tokens = [trace.token_id.values.tolist() for trace in traces]
+    assert tokens[0] == tokens[1] != tokens[2]
 
 
 def test_an_interrupt_keeps_the_seeds_that_are_finished() -> None:
@@ -401,6 +402,19 @@ def test_a_prompt_that_the_model_cannot_hold_is_refused(prompt: Any, options: di
     with pytest.raises(PromptError) as raised:
         run(tiny_model(), prompt, **options)
     assert str(raised.value) == message
+
+
+def test_a_model_without_iterations_is_refused_and_told_what_it_is_good_for() -> None:
+    class Ordinary:
+        name = "ordinary"
+
+    for runs in (lk.run_recurrence, lk.run_decoding, lk.run_lens, lk.run_local_contraction):
+        with pytest.raises(ArgumentError) as raised:
+            runs(Ordinary(), [1], **({"new_tokens": 1} if runs is lk.run_decoding else {}))
+        assert str(raised.value) == (
+            "ordinary does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth "
+            "model such as load_model('nano'), or compare this model's layers with run_layer_kl."
+        )
 
 
 def test_a_run_that_would_not_fit_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:

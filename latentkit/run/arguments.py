@@ -11,7 +11,7 @@ import torch
 from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.contract import RecurrentModel
 
-__all__ = ["check_token_ids", "refuse_beyond_memory", "whole_number"]
+__all__ = ["check_token_ids", "need_recurrent", "refuse_beyond_memory", "whole_number"]
 
 
 def whole_number(name: str, value: object, *, least: int, most: int | None = None, or_none: str = "") -> int:
@@ -23,6 +23,17 @@ def whole_number(name: str, value: object, *, least: int, most: int | None = Non
     allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
     msg = f"{name} is {value!r}; pass a whole number {allowed}{or_none}."
     raise ArgumentError(msg)
+
+
+def need_recurrent(model: object) -> None:
+    """Refuse what is no looped model: there is no iteration to watch in it."""
+    if not hasattr(model, "step"):
+        name = getattr(model, "name", type(model).__name__)
+        msg = (
+            f"{name} does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model "
+            "such as load_model('nano'), or compare this model's layers with run_layer_kl."
+        )
+        raise ArgumentError(msg)
 
 
 def check_token_ids(model: RecurrentModel[Any], ids: list[int], new_tokens: int) -> None:

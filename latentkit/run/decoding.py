@@ -14,7 +14,7 @@ import xarray as xr
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.models.lookup import parse_lookup
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
 from latentkit.run.exits import ExitWatch
 from latentkit.run.generation import Plan, decode, likeliest, sampled, stop_ids
 from latentkit.run.labelling import as_texts, label, token_number
@@ -147,6 +147,7 @@ def run_decoding(
     >>> trace.iterations_used.values.tolist()
     [4, 4, 4]
     """
+    need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     new_tokens = whole_number("new_tokens", new_tokens, least=1)
     min_iterations = whole_number("min_iterations", min_iterations, least=1, most=iterations)

@@ -14,7 +14,7 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, whole_number
 from latentkit.run.generation import reads_last
 from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
@@ -99,6 +99,7 @@ def run_lens(
     >>> lens.sizes["iteration"], lens.sizes["block"] == model.config.n_layers_in_recurrent_block
     (3, True)
     """
+    need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     readout_top = whole_number("readout_top", readout_top, least=1, most=model.vocab_size)
     if seed is not None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
 from latentkit.run.perturbation import token_positions
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
@@ -94,6 +94,7 @@ def run_local_contraction(
     >>> bool((found.spectral_radius < 1).all())
     True
     """
+    need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     power_iterations = whole_number("power_iterations", power_iterations, least=8)
     if seed is not None:

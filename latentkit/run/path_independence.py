@@ -13,7 +13,7 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
@@ -86,6 +86,7 @@ def run_path_independence(
     >>> found.cosine.dims
     ('start', 'other_start', 'token')
     """
+    need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     seeds = [whole_number("a seed of the list", seed, least=0) for seed in seeds]
     starts = [f"seed {seed}" for seed in seeds] + (["other prompt"] if other_prompt is not None else [])

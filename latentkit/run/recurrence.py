@@ -12,7 +12,7 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
 from latentkit.run.generation import greedy
 from latentkit.run.perturbation import Perturbation
 from latentkit.run.progress import Progress
@@ -110,6 +110,7 @@ def run_recurrence(
     >>> dict(trace.sizes)["iteration"]
     5
     """
+    need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     new_tokens = whole_number("new_tokens", new_tokens, least=0)
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
