@@ -14,7 +14,7 @@ from latentkit.errors import ArgumentError
 from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar, drawn_floor, positive_limits
 from latentkit.plot.description import describe_convergence
-from latentkit.plot.rows import add_note, label_iterations, label_rows, new_axes, points
+from latentkit.plot.rows import add_note, label_iterations, label_rows, need_axes, new_axes, points
 from latentkit.plot.selection import select_distance
 
 __all__ = ["plot_convergence"]
@@ -112,9 +112,7 @@ def _check(symbol: object, limits: object, ax: object) -> None:
     if symbol not in ("x", "s"):
         msg = f"`symbol` must be 'x' or 's', got {symbol!r}."
         raise ArgumentError(msg)
-    if ax is not None and not isinstance(ax, Axes):
-        msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
-        raise ArgumentError(msg)
+    need_axes(ax)
     if limits is None:
         return
     try:

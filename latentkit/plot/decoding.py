@@ -13,12 +13,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from latentkit.errors import ArgumentError, TraceError
+from latentkit.errors import TraceError
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.labels import font_characters, thin, token_label
+from latentkit.plot.rows import need_axes
 from latentkit.plot.selection import select_distance
 
-__all__ = ["check_axes", "plot_decoding", "quoted", "select_decoding"]
+__all__ = ["plot_decoding", "quoted", "select_decoding"]
 
 _ROW, _FRAME, _WIDTH = 16 / 72, 1.1, 9.0  # inches
 _LOWEST, _TALLEST = 2.2, 12.0
@@ -69,7 +70,7 @@ def plot_decoding(
     token that was taken stands on the left, its position in the sequence on the right. `alt_text` of the
     axes says in words what the picture shows.
     """
-    check_axes(ax)
+    need_axes(ax)
     shown = select_decoding(trace, tokens=tokens, iterations=iterations)
     if "readout_text" not in shown.variables:
         msg = "This decoding has no readouts to draw. Run it with readout_top=1 or more."
@@ -105,13 +106,6 @@ def plot_decoding(
     _write_tokens(ax, shown)
     set_alt_text(ax, _describe(shown))
     return ax
-
-
-def check_axes(ax: object) -> None:
-    """Refuse what cannot be drawn into."""
-    if ax is not None and not isinstance(ax, Axes):
-        msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
-        raise ArgumentError(msg)
 
 
 def select_decoding(

@@ -15,10 +15,9 @@ from matplotlib.colors import Normalize
 from latentkit.measure import mean_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import drawn_floor
-from latentkit.plot.decoding import check_axes
 from latentkit.plot.description import in_words, summary
 from latentkit.plot.labels import font_characters, token_label
-from latentkit.plot.rows import add_note, label_iterations
+from latentkit.plot.rows import add_note, label_iterations, need_axes
 from latentkit.plot.selection import select_seeds
 
 __all__ = ["plot_distance"]
@@ -59,7 +58,7 @@ def plot_distance(
     TraceError, ArgumentError
         As `plot_convergence`.
     """
-    check_axes(ax)
+    need_axes(ax)
     shown = select_seeds(trace, tokens=tokens, iterations=iterations)
     curves, low, high = _curves(shown, confidence)
     if ax is None:

@@ -14,7 +14,7 @@ from latentkit.criteria import EXIT_RULES
 from latentkit.errors import TraceError
 from latentkit.measure import exit_iteration
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.decoding import check_axes
+from latentkit.plot.rows import need_axes
 
 __all__ = ["plot_exits"]
 
@@ -56,7 +56,7 @@ def plot_exits(
     --------
     latentkit.measure.exit_iteration : the numbers, token by token.
     """
-    check_axes(ax)
+    need_axes(ax)
     if "kl" not in getattr(trace, "variables", ()):
         msg = "What an exit costs is told from 'kl', which this dataset lacks. Run it with readout_top=1."
         raise TraceError(msg)

@@ -14,6 +14,7 @@ from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.labels import font_characters, thin, token_label
 from latentkit.plot.layer_selection import bar_label, describe_layer_kl, in_order, layer_names, select_layers
+from latentkit.plot.rows import add_note, need_axes
 
 __all__ = ["plot_layer_kl", "plot_layer_profile"]
 
@@ -93,7 +94,7 @@ def plot_layer_kl(
         aspect = ax.get_window_extent().height * 72 / figure.dpi / _BAR_WIDTH
         bar = figure.colorbar(mesh, ax=ax, label=bar_label(result), pad=0.03, fraction=0.06, aspect=aspect)
         bar.ax.tick_params(labelsize="small")
-    _add_note(ax, _note(result, values, sort, masked=mask_zero))
+    add_note(ax, _note(result, values, sort, masked=mask_zero))
     set_alt_text(ax, describe_layer_kl(result, sort=sort, mask_zero=mask_zero))
     return ax
 
@@ -147,9 +148,7 @@ def _check(sort: object, limits: object, ax: object) -> None:
     if sort not in (None, "layer", "score"):
         msg = f"`sort` must be 'layer', 'score' or None, got {sort!r}."
         raise ArgumentError(msg)
-    if ax is not None and not isinstance(ax, Axes):
-        msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
-        raise ArgumentError(msg)
+    need_axes(ax)
     if limits is None:
         return
     try:
@@ -246,17 +245,3 @@ def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked:
     if masked:
         parts.append("blank: not separable from 0")
     return " · ".join(filter(None, parts))
-
-
-def _add_note(ax: Axes, text: str) -> None:
-    ax.annotate(
-        text,
-        xy=(0.5, 0.0),
-        xycoords=ax.xaxis.label,
-        xytext=(0.0, -3.0),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=7,
-        color="0.4",
-    )

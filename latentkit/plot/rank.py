@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.decoding import check_axes
 from latentkit.plot.labels import font_characters, token_label
+from latentkit.plot.rows import need_axes
 
 __all__ = ["plot_rank"]
 
@@ -45,7 +45,7 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | No
     ArgumentError
         If no token is given, or there is no readout at that place.
     """
-    check_axes(ax)
+    need_axes(ax)
     if not tokens:
         msg = "`plot_rank` needs at least one token, as in plot_rank(trace, ' 7'), and got none."
         raise ArgumentError(msg)

@@ -11,15 +11,23 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import OffsetFrom
 
+from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure
 from latentkit.plot.labels import font_characters, thin, token_label
 
-__all__ = ["add_note", "label_iterations", "label_rows", "new_axes", "points"]
+__all__ = ["add_note", "label_iterations", "label_rows", "need_axes", "new_axes", "points"]
 
 _ROW_HEIGHT = 9.4 / 72  # inches, for labels of 8 points
 _FRAME_HEIGHT = 1.1  # inches above and below the rows: title, axis, note
 _LOWEST, _TALLEST = 2.8, 12.0
 _WIDTH = 8.0
+
+
+def need_axes(ax: object) -> None:
+    """Refuse what is neither axes to draw into nor None."""
+    if ax is not None and not isinstance(ax, Axes):
+        msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
+        raise ArgumentError(msg)
 
 
 def new_axes(rows: int) -> tuple[Axes, float]:

@@ -10,9 +10,8 @@ from matplotlib.patches import Patch
 from latentkit.measure import mean_interval, settling_iteration
 from latentkit.measure.settling import RELATIVE
 from latentkit.plot.alt import set_alt_text
-from latentkit.plot.decoding import check_axes
 from latentkit.plot.description import name_token
-from latentkit.plot.rows import add_note, label_iterations, label_rows, new_axes, points
+from latentkit.plot.rows import add_note, label_iterations, label_rows, need_axes, new_axes, points
 from latentkit.plot.selection import select_seeds
 
 __all__ = ["plot_settling"]
@@ -51,7 +50,7 @@ def plot_settling(
     TraceError, ArgumentError
         As `plot_convergence` and `measure.settling_iteration`.
     """
-    check_axes(ax)
+    need_axes(ax)
     shown = select_seeds(trace, tokens=tokens)
     settled = settling_iteration(
         shown.to_dataset(name="distance").assign_attrs(trace.attrs), relative=relative, threshold=threshold

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from latentkit.errors import ArgumentError
 from latentkit.measure import principal_components
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.decoding import check_axes
 from latentkit.plot.labels import font_characters, token_label
+from latentkit.plot.rows import need_axes
 from latentkit.plot.selection import chosen
 
 __all__ = ["plot_trajectory"]
@@ -58,7 +58,7 @@ def plot_trajectory(
     ArgumentError
         If a slice takes nothing, or there are no such components.
     """
-    check_axes(ax)
+    need_axes(ax)
     wanted = _components(components)
     fitted = (
         trace
