@@ -7,7 +7,6 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -410,15 +409,10 @@ def test_the_trace_is_left_as_it_was():
     xr.testing.assert_identical(trace, copy)
 
 
-def test_a_large_trace_draws_soon():
-    plot_convergence(fake_trace(words(2))).figure.canvas.draw()  # fonts are read once
-    trace = fake_trace(words(512), columns=128)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        plot_convergence(trace).figure.canvas.draw()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1.5, "some 0.3 s on two slow cores"
+def test_a_large_trace_is_one_mesh_and_as_many_labels_as_can_be_read():
+    ax = plot_convergence(fake_trace(words(512), columns=128))
+    assert [collection.get_array().size for collection in ax.collections] == [512 * 128]
+    assert 20 < len(ax.get_yticklabels()) < 200
 
 
 def test_a_saved_trace_is_plotted_without_torch(tmp_path):
