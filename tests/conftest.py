@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import matplotlib as mpl
 import pytest
 
@@ -21,6 +22,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "latentkit-tests-without-a-hub")
 mpl.use("agg")
+
+# No deadline: the machine may be busy. In CI the same examples every time, so that a change is judged by itself.
+hypothesis.settings.register_profile("latentkit", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("latentkit")
 
 
 class NetworkUsedError(OSError):
