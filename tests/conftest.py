@@ -23,7 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HOME"] = str(Path(tempfile.gettempdir()) / "latentkit-tests-without-a-hub")
 mpl.use("agg")
 
-# No deadline: the machine may be busy. In CI the same examples every time, so that a change is judged by itself.
+# No deadline: the machine may be busy. In CI the same examples every time: a change is judged by itself.
 hypothesis.settings.register_profile("latentkit", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("latentkit")
 
