@@ -11,7 +11,7 @@ import torch
 from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.contract import RecurrentModel
 
-__all__ = ["check_token_ids", "need_recurrent", "refuse_beyond_memory", "whole_number"]
+__all__ = ["check_token_ids", "need_recurrent", "refuse_beyond_memory", "seed_or_none", "whole_number"]
 
 
 def whole_number(name: str, value: object, *, least: int, most: int | None = None, or_none: str = "") -> int:
@@ -23,6 +23,13 @@ def whole_number(name: str, value: object, *, least: int, most: int | None = Non
     allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
     msg = f"{name} is {value!r}; pass a whole number {allowed}{or_none}."
     raise ArgumentError(msg)
+
+
+def seed_or_none(seed: object) -> int | None:
+    """Return a checked seed; None starts from zeros."""
+    return (
+        None if seed is None else whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    )
 
 
 def need_recurrent(model: object) -> None:

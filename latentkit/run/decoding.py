@@ -14,7 +14,13 @@ import xarray as xr
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.models.lookup import parse_lookup
-from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import (
+    check_token_ids,
+    need_recurrent,
+    refuse_beyond_memory,
+    seed_or_none,
+    whole_number,
+)
 from latentkit.run.exits import ExitWatch
 from latentkit.run.generation import Plan, decode, likeliest, sampled, stop_ids
 from latentkit.run.labelling import as_texts, label, token_number
@@ -152,8 +158,7 @@ def run_decoding(
     new_tokens = whole_number("new_tokens", new_tokens, least=1)
     min_iterations = whole_number("min_iterations", min_iterations, least=1, most=iterations)
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
-    if seed is not None:
-        seed = whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    seed = seed_or_none(seed)
     leave = _exit(exit, threshold)
     _check_cache(model, cache, warm_start)
     watched = [token_number(model, token) for token in watch]

@@ -15,7 +15,7 @@ from torch import Tensor
 from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.depth import unroll
 from latentkit.models.unrolled import BlockCall, Layer, UnrolledModel
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, seed_or_none, whole_number
 from latentkit.run.divergence import divergence_of_states
 from latentkit.run.interventions import Intervened, Intervention, intervention
 from latentkit.run.layer_arguments import (
@@ -139,8 +139,7 @@ def run_layer_kl(
     check_asked(asked)
     if iterations is not None:
         iterations = whole_number("iterations", iterations, least=1)
-    if seed is not None:
-        seed = whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    seed = seed_or_none(seed)
     given = None if continuation is None else checked_continuation(list(continuation))
     new_tokens = whole_number("new_tokens", new_tokens, least=1) if given is None else len(given)
     unrolled = unroll(model, iterations=iterations, seed=seed)

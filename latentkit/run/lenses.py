@@ -14,7 +14,7 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, need_recurrent, whole_number
+from latentkit.run.arguments import check_token_ids, need_recurrent, seed_or_none, whole_number
 from latentkit.run.generation import reads_last
 from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
@@ -102,8 +102,7 @@ def run_lens(
     need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     readout_top = whole_number("readout_top", readout_top, least=1, most=model.vocab_size)
-    if seed is not None:
-        seed = whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    seed = seed_or_none(seed)
     if not (hasattr(model, "step_blocks") and reads_last(model)):
         msg = (
             f"{model.name} cannot be read out between its blocks: it lacks the verbs step_blocks, "

@@ -13,7 +13,13 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import (
+    check_token_ids,
+    need_recurrent,
+    refuse_beyond_memory,
+    seed_or_none,
+    whole_number,
+)
 from latentkit.run.perturbation import token_positions
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
@@ -97,8 +103,7 @@ def run_local_contraction(
     need_recurrent(model)
     iterations = whole_number("iterations", iterations, least=1)
     power_iterations = whole_number("power_iterations", power_iterations, least=8)
-    if seed is not None:
-        seed = whole_number("seed", seed, least=0, or_none=", or None to start from zeros")
+    seed = seed_or_none(seed)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     check_token_ids(model, ids, 0)
     positions = token_positions("tokens", tokens, len(ids))

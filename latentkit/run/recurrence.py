@@ -12,7 +12,13 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import (
+    check_token_ids,
+    need_recurrent,
+    refuse_beyond_memory,
+    seed_or_none,
+    whole_number,
+)
 from latentkit.run.generation import greedy
 from latentkit.run.perturbation import Perturbation
 from latentkit.run.progress import Progress
@@ -22,8 +28,6 @@ from latentkit.run.unrolling import measured, readouts, start_state, unroll
 from latentkit.trace import COORDS, VARIABLES
 
 __all__ = ["run_recurrence"]
-
-_OR_SEEDS = ", or None to start from zeros"
 
 
 def run_recurrence(
@@ -171,7 +175,7 @@ def run_recurrence(
 def _seeds(seed: int | Sequence[int] | None, initial_state: Any) -> list[int | None]:
     """Every seed, checked."""
     if not isinstance(seed, Sequence):
-        return [None if seed is None else whole_number("seed", seed, least=0, or_none=_OR_SEEDS)]
+        return [seed_or_none(seed)]
     seeds: list[int | None] = [whole_number("a seed of the list", each, least=0) for each in seed]
     if not seeds or len(set(seeds)) < len(seeds):
         msg = f"seed is {seed!r}; pass a list of different whole numbers, such as [0, 1, 2]."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -69,16 +69,23 @@ def share_right(
     for i, (prompt, answer) in enumerate(rows):
         ids[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
         asked[i, len(prompt) : len(prompt) + len(answer)] = True
+    result = {}
+    for i, logits in logits_at(model, ids, iterations, seed):
+        right = (logits.argmax(-1).cpu() == ids[:, 1:]) | ~asked[:, 1:]
+        result[i] = float(right.all(dim=1).float().mean())
+    return result
+
+
+def logits_at(
+    model: Any, ids: torch.Tensor, iterations: Sequence[int], seed: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield each wanted number of iterations and the logits after all tokens but the last."""
     context = model.embed(ids)
     state = model.initial_state(context, seed)
-    result = {}
     for i in range(1, max(iterations) + 1):
         state = model.step(state, context)
         if i in iterations:
-            likeliest = model.readout(state, context)[:, :-1].argmax(-1).cpu()
-            right = (likeliest == ids[:, 1:]) | ~asked[:, 1:]
-            result[i] = float(right.all(dim=1).float().mean())
-    return result
+            yield i, model.readout(state, context)[:, :-1]
 
 
 def _encode(tokenizer: Any, problem: tasks.Problem) -> tuple[list[int], list[int]]:

@@ -116,26 +116,23 @@ def bits_per_byte(
         )
     ids = torch.tensor([_first_tokens(model.tokenizer, text[i : i + 4000]) for i in starts])
     size = sum(len(model.tokenizer.decode(row[1:].tolist()).encode()) for row in ids)
-    context = model.embed(ids)
-    state = model.initial_state(context, seed)
     result = {}
-    for i in range(1, max(iterations) + 1):
-        state = model.step(state, context)
-        if i in iterations:
-            logits = model.readout(state, context)[:, :-1]
-            nats = F.cross_entropy(
-                logits.flatten(0, 1), ids[:, 1:].flatten().to(logits.device), reduction="sum"
-            )
-            result[i] = float(nats) / math.log(2) / size
+    for i, logits in accuracy.logits_at(model, ids, iterations, seed):
+        nats = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten().to(logits.device), reduction="sum")
+        result[i] = float(nats) / math.log(2) / size
     return result
 
 
 def settling(model: Any, prompt: Any, *, share: float = 0.01, limit: int = 256) -> np.ndarray[Any, Any]:
     """First iteration from which each token stays within a share of its initial distance to the limit."""
-    distance = _distance(model, prompt, iterations=limit, limit=limit)
-    outside = distance >= share * distance[:, :1]
-    last_outside: np.ndarray[Any, Any] = np.where(outside, np.arange(limit + 1), -1).max(axis=1)
-    return last_outside + 1
+    import xarray as xr
+
+    from latentkit.measure import settled_from
+
+    numbers = _distance(model, prompt, iterations=limit, limit=limit)
+    distance = xr.DataArray(numbers, {"iteration": np.arange(limit + 1)}, ("token", "iteration"))
+    settled: np.ndarray[Any, Any] = settled_from(distance, share * distance[:, 0]).values
+    return settled
 
 
 def faust(model: Any) -> tuple[list[dict[str, str]], int]:
