@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import matplotlib as mpl
 import pytest
+from lab_for_tests import browser, lab  # noqa: F401  (fixtures of the browser tests)
 
 PROJECT = Path(__file__).resolve().parent.parent
 
