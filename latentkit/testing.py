@@ -28,7 +28,8 @@ def check_recurrent_model(
     Raises
     ------
     AssertionError
-        Names the first law that is broken: shapes, seeds, purity, causality, unrolled = forward, cache.
+        Names the first law that is broken: shapes, seeds, purity, causality, unrolled = forward; where the
+        model has the optional verbs also readout in two parts, step in blocks, cache and its size.
 
     Examples
     --------
@@ -39,7 +40,7 @@ def check_recurrent_model(
 
     assert len(token_ids) >= 3, f"Pass at least three token ids, not {len(token_ids)}."
     ids = torch.tensor([list(token_ids)])
-    for law in (_shapes, _seeds, _purity, _causality, _unrolled, _cache):
+    for law in (_shapes, _seeds, _purity, _causality, _unrolled, _parts, _blocks, _cache, _size):
         law(model, ids, tolerance)
 
 
@@ -131,18 +132,92 @@ def _unrolled(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
         _close(model.readout(state, context), whole, tolerance, law)
 
 
-def _cache(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
+def _parts(model: Any, ids: Any, tolerance: float) -> None:
+    """Check ``last_hidden`` and ``head``, where they are."""
+    there = [verb for verb in ("last_hidden", "head") if hasattr(model, verb)]
+    if not there:
+        return
+    assert len(there) == 2, f"The model has {there[0]} alone; last_hidden and head are of use together."
+    context, state = _run(model, ids, 3)
+    kept, wanted = state.clone(), model.readout(state, context)
+    hidden = model.last_hidden(state, context)
+    _fits("last_hidden", hidden, (ids.shape[0], model.hidden_size))
+    _close(state, kept, 0.0, "last_hidden changes the state that it is given, in place")
+    _close(model.head(hidden), wanted[:, -1], tolerance, "head(last_hidden) is not the last of readout")
+    seen = model.head(model.normalise(state))
+    _fits("head of a normalised state", seen, (*ids.shape, model.vocab_size))
+
+
+def _blocks(model: Any, ids: Any, tolerance: float) -> None:
+    """Check ``step_blocks``, where it is."""
+    if not hasattr(model, "step_blocks"):
+        return
+    context, state = _run(model, ids, 2)
+    kept = state.clone()
+    states = model.step_blocks(state, context)
+    assert len(states) > 0, "step_blocks gives no state; give one after each block of the core."
+    for after in states:
+        _fits("A state of step_blocks", after, tuple(kept.shape))
+    _close(state, kept, 0.0, "step_blocks changes the state that it is given, in place")
+    _close(states[-1], model.step(state, context), tolerance, "The last state of step_blocks is not step's")
+
+
+def _cache(model: Any, ids: Any, tolerance: float) -> None:
+    """Check that reading token by token with a cache gives the same logits, whatever room it starts with."""
     import torch
 
     if not hasattr(model, "new_cache"):
         return
     context, state = _run(model, ids, 3)
     wanted = model.readout(state, context)
-    cache, found = model.new_cache(), []
+    for cache in (model.new_cache(), model.new_cache("full", room=ids.shape[1])):
+        found = _read_with(model, cache, ids, 3)
+        _close(torch.cat(found, dim=1), wanted, tolerance, "The cache changes the logits")
+
+
+def _read_with(model: Any, cache: Any, ids: Any, steps: int) -> list[Any]:
+    """Return the logits of a prompt of two tokens and of each token after it."""
+    found = []
     for part in (ids[:, :2], *ids[:, 2:].split(1, dim=1)):
         context = model.embed(part, cache=cache)
         state = model.initial_state(context, 0)
-        for _ in range(3):
+        for _ in range(steps):
             state = model.step(state, context)
         found.append(model.readout(state, context))
-    _close(torch.cat(found, dim=1), wanted, tolerance, "The cache changes the logits")
+    return found
+
+
+def _size(model: Any, ids: Any, _tolerance: float) -> None:
+    """Check ``cache_bytes``, where it is: a cache never holds more than was said."""
+    if not (hasattr(model, "new_cache") and hasattr(model, "cache_bytes")):
+        return
+    tokens = ids.shape[1]
+    said = model.cache_bytes("full", tokens=tokens, iterations=3)
+    assert isinstance(said, int), f"cache_bytes is a {type(said).__name__}, not a whole number of bytes."
+    cache = model.new_cache("full", room=tokens)
+    _read_with(model, cache, ids, 3)
+    held = _bytes_in(cache, model.module)
+    assert held <= said, f"cache_bytes says {said} bytes for {tokens} tokens, but the cache holds {held}."
+
+
+def _bytes_in(cache: Any, module: Any) -> int:
+    """Add up the tensors that an object leads to, those of the model's own weights left out."""
+    import gc
+    from types import FunctionType, ModuleType
+
+    import torch
+
+    weights = {id(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    waiting, met, storages = [cache], {id(cache)}, {}
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, torch.Tensor):
+            if id(thing) not in weights:
+                storages[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
+            continue
+        if isinstance(thing, (type, FunctionType, ModuleType, torch.nn.Module)):
+            continue
+        new = [each for each in gc.get_referents(thing) if id(each) not in met]
+        met.update(map(id, new))
+        waiting += new
+    return sum(storages.values())

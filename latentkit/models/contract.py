@@ -10,7 +10,18 @@ The verbs, in the order in which they are called::
 
 ``state`` is raw: `readout` applies the final norm itself. Every verb runs under ``torch.no_grad`` (not
 ``inference_mode``: derivatives must work) and is pure, but for the cache that a context may carry.
-`latentkit.testing.check_recurrent_model` checks all of this.
+
+Five more verbs are optional. A model that lacks them is traced all the same; who has them is watched faster,
+decodes with a cache, and can be read out between its blocks::
+
+    hidden = model.last_hidden(state, context)        # what the head reads at the last position
+    logits = model.head(hidden)                       # the rest of `readout`; of a latent: the logit lens
+    states = model.step_blocks(state, context)        # one `step`, seen after each of its blocks
+    cache = model.new_cache("full", room=0)           # for `embed(token_ids, cache=cache)`
+    size = model.cache_bytes("full", tokens=9, iterations=64)  # what such a cache will hold
+
+They come in groups, `ReadInParts`, `StepInBlocks` and `WithCache`, which say what each owes.
+`latentkit.testing.check_recurrent_model` checks all of this, the optional verbs where there are any.
 """
 
 from __future__ import annotations
@@ -21,7 +32,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["Context", "RecurrentModel"]
+__all__ = ["Context", "ReadInParts", "RecurrentModel", "StepInBlocks", "WithCache"]
 
 
 class Context(Protocol):
@@ -97,4 +108,54 @@ class RecurrentModel(Protocol[ContextT]):
         self, state: Float[Tensor, "batch token hidden"], context: ContextT
     ) -> Float[Tensor, "batch token vocab"]:
         """Return the logits that the model would give if it stopped here."""
+        ...
+
+
+@runtime_checkable
+class ReadInParts(Protocol):
+    """Optional: a readout of the last position only, in two parts. Have both verbs or neither.
+
+    ``head(last_hidden(state, context))`` is the last position of ``readout(state, context)``. Decoding keeps
+    the hidden vectors of many iterations and gives them to the head together.
+    """
+
+    def last_hidden(
+        self, state: Float[Tensor, "batch token hidden"], context: Any
+    ) -> Float[Tensor, "batch hidden"]:
+        """Return what the head reads at the last position: final norm, coda, final norm."""
+        ...
+
+    def head(self, hidden: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
+        """Return the logits of hidden vectors; of normalised latent states it is the logit lens."""
+        ...
+
+
+@runtime_checkable
+class StepInBlocks(Protocol):
+    """Optional: `step` seen from within, which `run_lens` needs."""
+
+    def step_blocks(
+        self, state: Float[Tensor, "batch token hidden"], context: Any
+    ) -> list[Float[Tensor, "batch token hidden"]]:
+        """Return the state after each block of one pass; the last one is what `step` returns.
+
+        The context has no cache.
+        """
+        ...
+
+
+@runtime_checkable
+class WithCache(Protocol):
+    """Optional: a cache, so that each new token is read once. `cache_bytes` may be left out.
+
+    The cache is handed to ``embed(token_ids, cache=cache)``, whose tokens follow those that it holds, and it
+    is the one thing that the verbs change.
+    """
+
+    def new_cache(self, lookup: str = "full", *, room: int = 0) -> Any:
+        """Return an empty cache: what is seen of tokens that stopped earlier; positions to make room for."""
+        ...
+
+    def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
+        """Return the bytes that such a cache holds in the end; too little would let a run outgrow memory."""
         ...
