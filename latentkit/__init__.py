@@ -20,17 +20,21 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit import prompts as prompts
     from latentkit.errors import LatentkitError as LatentkitError
     from latentkit.explorer import slide_convergence as slide_convergence
+    from latentkit.explorer import slide_layer_kl as slide_layer_kl
     from latentkit.explorer import slide_readout as slide_readout
     from latentkit.measure import compare_settling as compare_settling
     from latentkit.measure import contraction_rate as contraction_rate
     from latentkit.measure import exit_iteration as exit_iteration
+    from latentkit.measure import measured_floor as measured_floor
     from latentkit.measure import noise_floor as noise_floor
     from latentkit.measure import principal_components as principal_components
     from latentkit.measure import readout_rank as readout_rank
     from latentkit.measure import settling_iteration as settling_iteration
+    from latentkit.measure import token_slice as token_slice
     from latentkit.measure import trace_distance as trace_distance
     from latentkit.measure import trajectory_kind as trajectory_kind
     from latentkit.models import load_model as load_model
+    from latentkit.plot import plot_accuracy as plot_accuracy
     from latentkit.plot import plot_convergence as plot_convergence
     from latentkit.plot import plot_decoding as plot_decoding
     from latentkit.plot import plot_distance as plot_distance
@@ -48,6 +52,7 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.run import run_recurrence as run_recurrence
     from latentkit.trace import open_trace as open_trace
     from latentkit.trace import save_trace as save_trace
+    from latentkit.training.curves import run_problems as run_problems
 
 __version__ = "0.1.0"
 
@@ -57,8 +62,10 @@ _HOME = {
     "contraction_rate": "measure",
     "exit_iteration": "measure",
     "load_model": "models",
+    "measured_floor": "measure",
     "noise_floor": "measure",
     "open_trace": "trace",
+    "plot_accuracy": "plot",
     "plot_convergence": "plot",
     "plot_decoding": "plot",
     "plot_distance": "plot",
@@ -75,11 +82,14 @@ _HOME = {
     "run_lens": "run",
     "run_local_contraction": "run",
     "run_path_independence": "run",
+    "run_problems": "training.curves",
     "run_recurrence": "run",
     "save_trace": "trace",
     "settling_iteration": "measure",
     "slide_convergence": "explorer",
+    "slide_layer_kl": "explorer",
     "slide_readout": "explorer",
+    "token_slice": "measure",
     "trace_distance": "measure",
     "trajectory_kind": "measure",
 }

@@ -9,24 +9,29 @@ from __future__ import annotations
 from latentkit.measure.comparison import compare_settling, trace_distance
 from latentkit.measure.components import principal_components
 from latentkit.measure.exits import exit_iteration
-from latentkit.measure.floor import noise_floor, trace_floor
+from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
 from latentkit.measure.interval import mean_interval
 from latentkit.measure.kinds import trajectory_kind
+from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
 from latentkit.measure.rates import contraction_rate
 from latentkit.measure.settling import settled_from, settling_iteration, step_cosine
+from latentkit.measure.span import token_slice
 
 __all__ = [
     "compare_settling",
     "contraction_rate",
     "exit_iteration",
     "mean_interval",
+    "measured_floor",
     "noise_floor",
     "principal_components",
     "readout_rank",
     "settled_from",
     "settling_iteration",
+    "share_interval",
     "step_cosine",
+    "token_slice",
     "trace_distance",
     "trace_floor",
     "trajectory_kind",

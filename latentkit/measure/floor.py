@@ -7,8 +7,9 @@ import math
 import xarray as xr
 
 from latentkit.errors import ArgumentError, nearest
+from latentkit.measure.settling import before_limit, distances
 
-__all__ = ["noise_floor", "trace_floor"]
+__all__ = ["measured_floor", "noise_floor", "trace_floor"]
 
 # Error of one rounded coordinate of size 1: half the gap between neighbouring numbers at 1.
 _ROUNDING = {"bfloat16": 0.004, "float16": 0.0005, "float32": 6e-8, "float64": 1e-16}
@@ -55,6 +56,37 @@ def noise_floor(dtype: str, hidden: int) -> float:
         msg = f"hidden is {hidden!r}; pass the number of channels of a state, at least 1."
         raise ArgumentError(msg)
     return _ROUNDING[name] * math.sqrt(hidden)
+
+
+def measured_floor(trace: xr.Dataset) -> xr.DataArray:
+    """How near the states of a run really came: each token's median distance over its last iterations.
+
+    Parameters
+    ----------
+    trace : Dataset [token, iteration]
+        A trace from ``run_recurrence``, long enough for the states to have come to rest.
+
+    Returns
+    -------
+    DataArray [token]
+        Median over the second half of the iterations, the limit itself left out. A floor only where nothing
+        falls any more; compare it with `noise_floor`. 0 where the state came to a standstill.
+
+    Raises
+    ------
+    TraceError
+        If there are no distances over iterations.
+
+    Examples
+    --------
+    >>> distance = [[24.0, 2.0, 0.2, 0.08, 0.07, 0.08]]
+    >>> measured_floor(xr.Dataset({"distance": (("token", "iteration"), distance)})).values.tolist()
+    [0.08]
+    """
+    late = before_limit(distances(trace), trace)
+    late = late.isel(iteration=slice(late.sizes["iteration"] // 2, None))
+    found: xr.DataArray = late.median("iteration", skipna=False)
+    return found.assign_attrs(long_name="median distance at the end")
 
 
 def trace_floor(trace: xr.Dataset) -> float | None:
