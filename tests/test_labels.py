@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentkit.plot.labels import font_characters, thin, token_label, visible_token
+from latentkit.plot.labels import font_characters, led_label, thin, token_label, visible_token
 
 # `st.text` leaves out surrogates; a trace may hold half a pair.
 any_token = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -125,3 +125,20 @@ def test_thinned_labels_stand_at_round_positions():
 
 def test_a_few_rows_too_low_for_letters_keep_their_first_label():
     assert thin(range(7, 9), pitch=0.5) == ([0], 7.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        (" cat", "3  cat"),
+        ("مرحبا", "\u200e3 مرحبا"),
+        ("שלום", "\u200e3 שלום"),
+        ("abc مرحبا", "\u200e3 abc مرحبا"),
+    ],
+)
+def test_a_lead_stays_in_front_of_a_token_that_is_written_from_right_to_left(text, label):
+    assert led_label("3 ", text) == label
+
+
+def test_a_font_without_the_mark_of_direction_does_not_have_to_draw_it():
+    assert led_label("3 ", "مرحبا", characters=[ord(letter) for letter in "مرحبا3 "]) == "3 مرحبا"

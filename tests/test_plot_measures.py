@@ -112,6 +112,17 @@ def test_the_floor_of_bfloat16_is_a_dashed_line() -> None:
     assert any("floor of bfloat16: 0.29 (dashed)" in text.get_text() for text in ax.texts)
 
 
+def test_a_legend_with_arabic_draws_without_a_warning_and_keeps_each_position_on_the_left() -> None:
+    texts = ["مرحبا", " مرحبا", "abc مرحبا 12"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax = plot_distance(made(texts, seeds=2))
+        ax.figure.canvas.draw()
+        with_alt(ax)
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown == ["\u200e0 مرحبا", "\u200e1 ␣مرحبا", "\u200e2 abc مرحبا 12"]
+
+
 # Bars
 
 

@@ -16,7 +16,7 @@ from latentkit.measure import mean_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import drawn_floor
 from latentkit.plot.description import in_words, summary
-from latentkit.plot.labels import font_characters, token_label
+from latentkit.plot.labels import font_characters, led_label
 from latentkit.plot.rows import add_note, label_iterations, need_axes
 from latentkit.plot.selection import select_seeds
 
@@ -100,7 +100,7 @@ def _curves(shown: xr.DataArray, confidence: float) -> tuple[Any, Any, Any]:
 def _add_legend(ax: Axes, shown: xr.DataArray, count: int) -> None:
     characters = font_characters()
     texts = [
-        f"{position} {token_label(str(text), characters)}"
+        led_label(f"{position} ", str(text), characters)
         for position, text in zip(shown["token"].values, shown["token_text"].values, strict=True)
     ]
     # Lines by hand: a text that begins with an underscore would be left out.

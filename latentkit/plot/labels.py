@@ -13,9 +13,11 @@ from functools import lru_cache
 
 from matplotlib import font_manager
 
-__all__ = ["font_characters", "thin", "token_label", "visible_token"]
+__all__ = ["font_characters", "led_label", "thin", "token_label", "visible_token"]
 
 _LINE = 1.15  # height of a row over the size of its letters, at which accents and descenders stay apart
+
+_LEFT_TO_RIGHT = "\u200e"
 
 # Shown by a sign of their own; every other control character by its number.
 _SIGNS = {"\n": "↵", "\t": "⇥"}
@@ -66,6 +68,23 @@ def token_label(text: str, characters: Collection[int] | None = None, *, width: 
     while pieces and len(_joined(pieces)) + len(more) > width:
         pieces.pop()
     return _joined(pieces) + more
+
+
+def led_label(lead: str, text: str, characters: Collection[int] | None = None) -> str:
+    r"""Write a token behind a lead, such as its position, in that order from left to right.
+
+    Of "3 " and an Arabic word a renderer that knows writing directions would make one run that begins on the
+    right, and draw the 3 there. An invisible mark (U+200E) in front says where to begin; fonts that lack it
+    are used without.
+
+    Examples
+    --------
+    >>> led_label("3 ", " cat"), led_label("3 ", "\u05d0\u05d1")
+    ('3  cat', '\u200e3 \u05d0\u05d1')
+    """
+    label = token_label(text, characters)
+    turns = any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in label)
+    return f"{_LEFT_TO_RIGHT if turns and _draws(_LEFT_TO_RIGHT, characters) else ''}{lead}{label}"
 
 
 def thin(positions: Sequence[int], pitch: float) -> tuple[list[int], float]:

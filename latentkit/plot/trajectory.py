@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from latentkit.errors import ArgumentError
 from latentkit.measure import principal_components
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.labels import font_characters, token_label
+from latentkit.plot.labels import font_characters, led_label
 from latentkit.plot.rows import need_axes
 from latentkit.plot.selection import chosen
 
@@ -124,7 +124,8 @@ def _name_ends(ax: Any, score: xr.DataArray) -> None:
     ends = ends.isel(seed=0) if "seed" in ends.dims else ends
     characters = font_characters()
     for end in ends.transpose("token", "component"):
-        text = ax.text(*end.values, f"  {token_label(str(end['token_text'].item()), characters)}", fontsize=8)
+        label = led_label("  ", str(end["token_text"].item()), characters)
+        text = ax.text(*end.values, label, fontsize=8)
         text.set_parse_math(False)
         text.set_usetex(False)
         text.set_clip_on(True)
