@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.plot import plot_layer_kl as plot_layer_kl
     from latentkit.plot import plot_layer_profile as plot_layer_profile
     from latentkit.plot import plot_rank as plot_rank
+    from latentkit.plot import plot_runs as plot_runs
     from latentkit.plot import plot_settling as plot_settling
     from latentkit.plot import plot_trajectory as plot_trajectory
     from latentkit.run import run_decoding as run_decoding
@@ -73,6 +74,7 @@ _HOME = {
     "plot_layer_kl": "plot",
     "plot_layer_profile": "plot",
     "plot_rank": "plot",
+    "plot_runs": "plot",
     "plot_settling": "plot",
     "plot_trajectory": "plot",
     "principal_components": "measure",

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from latentkit.plot.accuracy import plot_accuracy
     from latentkit.plot.alt import alt_text, with_alt
     from latentkit.plot.colour import distance_limits
     from latentkit.plot.convergence import plot_convergence
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from latentkit.plot.exits import plot_exits
     from latentkit.plot.labels import visible_token
     from latentkit.plot.layer_kl import plot_layer_kl, plot_layer_profile
-    from latentkit.plot.layer_selection import describe_layer_kl
+    from latentkit.plot.layer_selection import describe_layer_kl, layer_kl_limits
     from latentkit.plot.rank import plot_rank
+    from latentkit.plot.runs import plot_runs
     from latentkit.plot.settling import plot_settling
     from latentkit.plot.trajectory import plot_trajectory
 
@@ -28,6 +30,8 @@ __all__ = [
     "describe_convergence",
     "describe_layer_kl",
     "distance_limits",
+    "layer_kl_limits",
+    "plot_accuracy",
     "plot_convergence",
     "plot_decoding",
     "plot_distance",
@@ -35,6 +39,7 @@ __all__ = [
     "plot_layer_kl",
     "plot_layer_profile",
     "plot_rank",
+    "plot_runs",
     "plot_settling",
     "plot_trajectory",
     "visible_token",
@@ -46,6 +51,8 @@ _HOME = {
     "describe_convergence": "description",
     "describe_layer_kl": "layer_selection",
     "distance_limits": "colour",
+    "layer_kl_limits": "layer_selection",
+    "plot_accuracy": "accuracy",
     "plot_convergence": "convergence",
     "plot_decoding": "decoding",
     "plot_exits": "exits",
@@ -55,6 +62,7 @@ _HOME = {
     "plot_settling": "settling",
     "plot_trajectory": "trajectory",
     "plot_rank": "rank",
+    "plot_runs": "runs",
     "visible_token": "labels",
     "with_alt": "alt",
 }
