@@ -16,7 +16,7 @@ from latentkit.measure import exit_iteration
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.rows import need_axes
 
-__all__ = ["plot_exits"]
+__all__ = ["plot_exits", "threshold_sweep"]
 
 _FLOOR = 1e-6  # nats: below this the scale is linear, so that 0 has a place
 
@@ -91,20 +91,21 @@ def _asked(
     if isinstance(wanted, str):
         wanted = [wanted]
     if wanted is not None:
-        return {name: _sweep(name) for name in wanted}
+        return {name: threshold_sweep(name) for name in wanted}
     found = {}
     for name in EXIT_RULES:
         try:
             exit_iteration(trace, name)
         except TraceError:
             continue  # not to be told from this kind of trace
-        found[name] = _sweep(name)
+        found[name] = threshold_sweep(name)
     if not found:
         exit_iteration(trace, "entropy-diff")  # says what is missing
     return found
 
 
-def _sweep(name: str) -> list[float]:
+def threshold_sweep(name: str) -> list[float]:
+    """Return thresholds of a criterion from strict to lax, its default among them."""
     if name not in EXIT_RULES:
         return [1.0]  # `exit_iteration` says what is wrong
     rule = EXIT_RULES[name]
