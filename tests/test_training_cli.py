@@ -4,6 +4,7 @@ import torch
 from latentkit.errors import ArgumentError
 from latentkit.models import load_model
 from latentkit.training import cli
+from latentkit.training.data import TaskSource
 
 SMALL = ["--size", "micro", "--device", "cpu", "--tokens", "512"]
 SMALL += ["--set", "rows=2", "length=64", "compile=no"]
@@ -53,8 +54,17 @@ def test_a_source_without_a_share_gets_the_rest_in_proportion_to_its_length(text
     twice = tmp_path / "twice.txt"
     twice.write_text(text.read_text() * 2)
     shares = {str(text): 0.0, str(twice): 0.0}
-    sources = cli._sources(shares, 0.25, load_tokenizer(cli.NANO), tmp_path, share_alike=False)
+    tokenizer = load_tokenizer(cli.NANO)
+    problems = TaskSource(tokenizer)
+    sources = cli._sources(shares, 0.25, problems, tokenizer, tmp_path, share_alike=False)
     assert [share for _, share in sources] == pytest.approx([0.25, 0.5, 0.25], abs=1e-3)
+
+
+def test_problems_can_begin_easy_and_be_of_chosen_kinds(text, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "TaskSource", lambda *given: seen.append(given) or TaskSource(*given))
+    _run(text, tmp_path / "run", "--kinds", "sums,sums,path", "--harder-every", "50")
+    assert [given[1:] for given in seen] == [(("sums", "sums", "path"), 100)]  # two rows a step
 
 
 @pytest.mark.parametrize(
@@ -62,6 +72,7 @@ def test_a_source_without_a_share_gets_the_rest_in_proportion_to_its_length(text
     [
         (["--set", "rowz=2"], "No setting named 'rowz'. Did you mean 'rows'? Known: "),
         (["--set", "rows=two"], "'two' is no value for rows, which is of type int."),
+        (["--kinds", "sums,hops"], "No kind of problem named 'hops'. "),
         (
             ["--tasks", "1"],
             "The shares, 1 of problems among them, sum to 1 and leave nothing for sources without one. "

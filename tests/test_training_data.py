@@ -1,6 +1,7 @@
 import builtins
 import json
 import lzma
+import re
 
 import numpy as np
 import pytest
@@ -234,6 +235,17 @@ def test_a_tenth_of_the_tokens_comes_in_long_rows_and_batches_are_equally_large(
     assert {rows * length for rows, length in shapes} == {4096}
     assert set(shapes) == {(16, 256), (8, 512), (4, 1024)}
     assert 0.07 < sum(length > 256 for _, length in shapes) / 1000 < 0.13
+
+
+def test_rows_of_problems_grow_harder_row_by_row():
+    tokenizer = load_tokenizer(NANO)
+    source = TaskSource(tokenizer, ("composition",), harder_every=10)
+
+    def hardest(first):
+        text = "".join(tokenizer.decode(source.row(i, 256, 0)[0].tolist()) for i in range(first, first + 10))
+        return max(int(steps) for steps in re.findall(r" [A-H](\d+) ?=", text))
+
+    assert [hardest(first) for first in (0, 10, 30, 500)] == [1, 2, 4, 9]
 
 
 def test_every_batch_has_its_share_of_problems():

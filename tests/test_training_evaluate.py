@@ -1,12 +1,14 @@
 import dataclasses
+import functools
 
+import numpy as np
 import pytest
 import torch
 
 import latentkit as lk
 from latentkit.errors import ArgumentError
 from latentkit.models.verbs import HuginnModel
-from latentkit.training import accuracy, evaluate, overlap, recipe, tasks
+from latentkit.training import accuracy, evaluate, overlap, recipe, settling, tasks
 from latentkit.training.chat import render_chat
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
@@ -43,17 +45,18 @@ def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model, 
     assert bits == pytest.approx({1: expected, 3: expected})
 
 
-def test_zeroing_one_weight_changes_the_figures(model, text):
-    weight = model.module.transformer.coda[0].mlp.fc.weight
-    before = evaluate.bits_per_byte(model, text, iterations=(2,))
+def test_zeroing_one_weight_of_nano_changes_the_figures_of_its_card(text, monkeypatch):
+    monkeypatch.setattr(accuracy, "STEPS", {"composition": (1, 2, 3), "parity": (1,)})
+    monkeypatch.setattr(evaluate, "EXCERPTS", range(20_000, 20_001))
+    bits = functools.partial(evaluate.bits_per_byte, iterations=(1, 2))
+    monkeypatch.setattr(evaluate, "bits_per_byte", bits)
+    nano = lk.load_model("nano", device="cpu")
+    before = evaluate.evaluate(nano, text, problems=20)
     with torch.no_grad():
-        kept = weight.clone()
-        weight.zero_()
-        try:
-            assert evaluate.bits_per_byte(model, text, iterations=(2,)) != before
-        finally:
-            weight.copy_(kept)
-    assert evaluate.bits_per_byte(model, text, iterations=(2,)) == before
+        nano.module.transformer.core_block[0].mlp.proj.weight.zero_()
+    zeroed = evaluate.evaluate(nano, text, problems=20)
+    for name in ("bits_per_byte", "settling_text", "settling_hops", "hops_correlation", "accuracy"):
+        assert getattr(zeroed, name) != getattr(before, name), name
 
 
 def test_a_text_too_short_for_the_protocol_is_refused(model):
@@ -66,12 +69,37 @@ def test_a_text_too_short_for_the_protocol_is_refused(model):
 
 def test_settling_is_the_first_iteration_after_which_the_distance_stays_small(model, monkeypatch):
     distance = torch.tensor([[10.0, 0.05, 3.0, 0.05, 0.0], [10.0, 9.0, 0.05, 0.01, 0.0]]).numpy()
-    monkeypatch.setattr(evaluate, "_distance", lambda *_, **__: distance)
-    assert evaluate.settling(model, "x", limit=4).tolist() == [3, 2]
+    monkeypatch.setattr(settling, "_distance", lambda *_, **__: distance)
+    assert settling.settling(model, "x", limit=4).tolist() == [3, 2]
+
+
+def test_an_answer_settles_where_a_trace_of_its_problem_says(model):
+    found = settling.settling_by_steps(model, "floors", steps=(1, 3), problems=3)
+    assert {steps: values.shape for steps, values in found.items()} == {1: (3,), 3: (3,)}
+    problem = tasks.make_problem("floors", seed=2, steps=3)
+    ids, _ = accuracy._encode(model.tokenizer, problem)
+    assert settling.settling(model, ids)[-1] == found[3][2]
+
+
+def test_rank_correlation_is_spearmans():
+    rising = {1: np.array([3.0]), 2: np.array([5.0]), 9: np.array([700.0])}
+    assert settling.rank_correlation(rising) == pytest.approx(1)
+    # ranks 1.5 1.5 3.5 3.5 against 1 3 2 4
+    assert settling.rank_correlation({1: np.array([3.0, 7.0]), 2: np.array([5.0, 9.0])}) == pytest.approx(
+        2 / 20**0.5
+    )
+
+
+def test_tokens_that_never_settle_are_told_apart(model, monkeypatch):
+    monkeypatch.setattr(settling, "settling", lambda *_: np.array([3.0, 200.0]))
+    found = settling.kinds_of_unsettled(model, ["the sea"])
+    assert sum(found.values()) == 1
+    monkeypatch.setattr(settling, "settling", lambda *_: np.array([3.0, 4.0]))
+    assert settling.kinds_of_unsettled(model, ["the sea"]) == {}
 
 
 def test_the_faust_answer_begins_after_the_reply_header(model):
-    conversation, start = evaluate.faust(model)
+    conversation, start = settling.faust(model)
     trace = lk.run_recurrence(model, conversation, iterations=1, limit=1, readout_top=0, progress=False)
     assert "".join(trace.token_text.values[start:].tolist()).startswith("Goethe's Faust is a complex")
     assert trace.token_text.values[start - 2 : start].tolist() == ["<|end_header|>", "\n\n"]

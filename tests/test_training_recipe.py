@@ -172,6 +172,16 @@ def test_the_untrained_model_hears_the_injection_as_loudly_as_asked():
     assert (run.module.transformer.core_block[-1].norm_4.weight == 1).all()
 
 
+def test_an_injection_that_is_held_stays_as_loud_as_asked(tmp_path):
+    settings = dataclasses.replace(MICRO, injection_scale=0.35, hold_injection=True)
+    held, free = (
+        _train(tmp_path / str(hold), dataclasses.replace(settings, hold_injection=hold))
+        for hold in (True, False)
+    )
+    assert (held.transformer.prelude[-1].norm_4.weight == 0.35).all()
+    assert (free.transformer.prelude[-1].norm_4.weight != 0.35).any()
+
+
 def test_exported_weights_carry_the_released_names_and_compute_the_same(tmp_path):
     module = _train(tmp_path)
     write_module(module, tmp_path / "model")

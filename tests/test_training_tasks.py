@@ -1,5 +1,6 @@
 import itertools
 import re
+from itertools import islice
 
 import pytest
 from tokenizers import Tokenizer
@@ -18,7 +19,7 @@ def tokenizer() -> Tokenizer:
 
 def _key(sheet: tasks.Sheet) -> str:
     """What the hold-out rule looks at, read back from the text."""
-    if sheet.chat:
+    if sheet.kind == "addition":
         a, b = sorted(map(int, re.findall(r"\d+", sheet.questions[0].text)))
         return f"{a}+{b}"
     return sheet.table
@@ -66,6 +67,28 @@ def test_no_table_of_training_is_held_out_and_every_held_out_one_is(kind):
 def test_the_endless_training_sheets_never_show_a_held_out_table():
     for sheet in itertools.islice(tasks.sheets(seed=3), 400):
         assert not tasks.is_held_out(sheet.kind, _key(sheet))
+
+
+def test_a_plain_sheet_of_additions_shows_none_that_is_held_out():
+    sheets = islice(tasks.sheets(seed=3, kinds=("addition",)), 60)
+    plain = [sheet for sheet in sheets if not sheet.chat]
+    assert len(plain) > 10
+    for question in (question for sheet in plain for question in sheet.questions):
+        a, b = map(int, question.text.removesuffix(" =").split(" + "))
+        assert question.answer == str(a + b)
+        assert not tasks.is_held_out("addition", f"{min(a, b)}+{max(a, b)}")
+
+
+def test_sheets_are_as_hard_as_allowed_and_never_harder_than_training_uses():
+    for most in (1, 3, 50):
+        drawn = list(islice(tasks.sheets(seed=0, most_steps=most), 300))
+        hardest = {
+            kind: max(q.steps for sheet in drawn if sheet.kind == kind for q in sheet.questions)
+            for kind in tasks.KINDS
+        }
+        assert hardest == {
+            kind: min(most, tasks._TRAINED_STEPS.get(kind, tasks.MOST_STEPS[kind])) for kind in tasks.KINDS
+        }
 
 
 def test_a_table_written_in_another_order_is_in_the_same_split():

@@ -22,7 +22,7 @@ STEPS = {
     "sorting": (1, 2, 3, 4),
     "addition": (1, 2, 3),
 }
-ITERATIONS = (1, 2, 4, 8, 16, 32)
+ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int], dict[int, float]]:
@@ -62,18 +62,27 @@ def share_right(
     The right answer is given to the model and each of its tokens compared with the likeliest one. They all
     agree exactly if the model, left alone, would have written that answer.
     """
-    rows = [_encode(model.tokenizer, problem) for problem in problems]
-    longest = max(len(prompt) + len(answer) for prompt, answer in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)  # attention is causal: what follows is never read
-    asked = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for i, (prompt, answer) in enumerate(rows):
-        ids[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
-        asked[i, len(prompt) : len(prompt) + len(answer)] = True
+    ids, answers = batch_of(model.tokenizer, problems)
+    asked = torch.zeros_like(ids, dtype=torch.bool)
+    for row, answer in zip(asked, answers, strict=True):
+        row[answer] = True
     result = {}
     for i, logits in logits_at(model, ids, iterations, seed):
         right = (logits.argmax(-1).cpu() == ids[:, 1:]) | ~asked[:, 1:]
         result[i] = float(right.all(dim=1).float().mean())
     return result
+
+
+def batch_of(tokenizer: Any, problems: Sequence[tasks.Problem]) -> tuple[torch.Tensor, list[slice]]:
+    """Put problems and their answers into one batch; also return where in its row each answer stands.
+
+    Rows are filled up with token 0 at their ends: attention is causal, so what follows is never read.
+    """
+    rows = [_encode(tokenizer, problem) for problem in problems]
+    ids = torch.zeros(len(rows), max(len(prompt) + len(answer) for prompt, answer in rows), dtype=torch.long)
+    for row, (prompt, answer) in zip(ids, rows, strict=True):
+        row[: len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+    return ids, [slice(len(prompt), len(prompt) + len(answer)) for prompt, answer in rows]
 
 
 def logits_at(

@@ -42,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         mixture={Path(name).name: share for name, share in shares.items()} | {"tasks": arguments.tasks},
         **_further(arguments.set),
     )
-    sources = _sources(shares, arguments.tasks, tokenizer, folder, share_alike=arguments.share_alike)
+    problems = TaskSource(tokenizer, _kinds(arguments.kinds), arguments.harder_every * settings.rows)
+    sources = _sources(
+        shares, arguments.tasks, problems, tokenizer, folder, share_alike=arguments.share_alike
+    )
     mixture = Mixture(
         sources, rows=settings.rows, length=settings.length, seed=settings.seed, longest=settings.context
     )
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, default=0.0, help="budget of time")
     add("--tokens", type=int, default=0, help="budget of tokens; alone it makes the run repeatable")
     add("--tasks", type=float, default=0.22, help="share of graded problems")
+    add("--kinds", help="kinds of problems, separated by commas; one named twice comes twice as often")
+    add("--harder-every", type=int, default=0, metavar="STEPS",
+        help="let problems begin with one step and allow one more every so many training steps")  # fmt: skip
     add("--tokenizer", default="nano", help="'nano', 'new' (trained on the data), or a folder")
     add("--init", help="start from the weights of 'nano' or of a model folder")
     add("--seed", type=int, default=0)
@@ -84,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
         help="any further field of Settings",
     )
     return parser
+
+
+def _kinds(names: str | None) -> tuple[str, ...]:
+    kinds = tuple(names.split(",")) if names else tasks.TRAINED_KINDS
+    for kind in kinds:
+        if kind not in tasks.KINDS:
+            raise ArgumentError(f"No kind of problem named '{kind}'. {nearest(kind, tasks.KINDS)}")
+    return kinds
 
 
 def _share(entry: str) -> tuple[str, float]:
@@ -127,7 +141,13 @@ def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
 
 
 def _sources(
-    shares: dict[str, float], task_share: float, tokenizer: Tokenizer, folder: Path, *, share_alike: bool
+    shares: dict[str, float],
+    task_share: float,
+    problems: TaskSource,
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    share_alike: bool,
 ) -> list[tuple[Source, float]]:
     """Open all sources; where no share is given, a source gets what its length makes of the rest."""
     cache = folder / "tokens"
@@ -142,4 +162,4 @@ def _sources(
     sources: list[tuple[Source, float]] = [
         (source, shares[name] or rest * len(source.tokens) / unsaid) for name, source in opened.items()
     ]
-    return [*sources, (TaskSource(tokenizer), task_share)] if task_share else sources
+    return [*sources, (problems, task_share)] if task_share else sources

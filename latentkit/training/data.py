@@ -66,16 +66,29 @@ class TokenSource:
 
 @dataclass(frozen=True)
 class TaskSource:
-    """Rows full of graded problems; only the answers are asked for, the tables are left out of the loss."""
+    """Rows full of graded problems; only the answers are asked for, the tables are left out of the loss.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+        Cuts the text.
+    kinds : tuple of str
+        Drawn from evenly; one named twice comes twice as often.
+    harder_every : int
+        A curriculum: the first so many rows have problems of one step, the next so many of up to two, and so
+        on. 0 draws from all difficulties at once.
+    """
 
     tokenizer: Tokenizer
     kinds: tuple[str, ...] = tasks.TRAINED_KINDS
+    harder_every: int = 0
 
     def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return a row of sheets, cut at ``length``."""
         ids: list[int] = []
         asked: list[bool] = []
-        for sheet in tasks.sheets(seed=f"{seed}/{index}", kinds=self.kinds):
+        most = 1 + index // self.harder_every if self.harder_every else None
+        for sheet in tasks.sheets(seed=f"{seed}/{index}", kinds=self.kinds, most_steps=most):
             for part, is_answer in sheet_parts(sheet):
                 piece = self.tokenizer.encode(part, add_special_tokens=False).ids
                 ids += piece

@@ -17,10 +17,20 @@ import torch.nn.functional as F
 
 from latentkit.errors import ArgumentError
 from latentkit.training import accuracy
+from latentkit.training.cost import Cost, measure_cost
+from latentkit.training.settling import (
+    faust,
+    kinds_of_unsettled,
+    rank_correlation,
+    settled_share,
+    settling,
+    settling_by_steps,
+)
 
-__all__ = ["Figures", "bits_per_byte", "evaluate", "main", "read_held_out", "settling"]
+__all__ = ["Figures", "bits_per_byte", "evaluate", "main", "read_held_out", "report"]
 
 ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
+EXCERPTS = range(20_000, 900_000, 110_000)  # where the excerpts begin, in characters
 HELD_OUT_VARIABLE = "LATENTKIT_HELDOUT"
 
 
@@ -40,6 +50,11 @@ class Figures:
         at the start.
     unsettled : float
         Share of the excerpts' tokens that do not reach 1 % by iteration 128.
+    unsettled_kinds : dict of str to int
+        What these do instead: how many of them orbit, slide, or neither.
+    settling_hops : dict of int to float
+        Median settling iteration of the answer's token by the number of hops; with `hops_correlation`, the
+        rank correlation of the two over all problems.
     accuracy : dict of (kind, steps) to dict of int to float
         Share of held-out problems answered right, by number of iterations.
     """
@@ -49,6 +64,9 @@ class Figures:
     settling_faust: tuple[float, float, float]
     faust_settled: float
     unsettled: float
+    unsettled_kinds: dict[str, int]
+    settling_hops: dict[int, float]
+    hops_correlation: float
     accuracy: dict[tuple[str, int], dict[int, float]]
 
 
@@ -68,15 +86,22 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
     -------
     Figures
     """
-    excerpts = [text[i : i + 500] for i in range(20_000, 900_000, 110_000)]
+    excerpts = [text[i : i + 500] for i in EXCERPTS]
     in_text = np.concatenate([settling(model, excerpt) for excerpt in excerpts])
     conversation, answer = faust(model)
+    hops = settling_by_steps(
+        model, "composition", steps=accuracy.STEPS["composition"], problems=problems or 50
+    )
     return Figures(
         bits_per_byte=bits_per_byte(model, text),
         settling_text=_percentiles(in_text),
         settling_faust=_percentiles(settling(model, conversation)[answer:]),
-        faust_settled=_settled_share(model, conversation, answer),
-        unsettled=float(np.mean(in_text > 128)),
+        faust_settled=settled_share(model, conversation, answer),
+        # a token that never gets there has no iteration (NaN)
+        unsettled=float(np.mean(~(in_text <= 128))),
+        unsettled_kinds=kinds_of_unsettled(model, excerpts),
+        settling_hops={steps: float(np.median(values)) for steps, values in hops.items()},
+        hops_correlation=rank_correlation(hops),
         accuracy=accuracy.by_difficulty(model, problems=problems) if problems else {},
     )
 
@@ -123,30 +148,6 @@ def bits_per_byte(
     return result
 
 
-def settling(model: Any, prompt: Any, *, share: float = 0.01, limit: int = 256) -> np.ndarray[Any, Any]:
-    """First iteration from which each token stays within a share of its initial distance to the limit."""
-    import xarray as xr
-
-    from latentkit.measure import settled_from
-
-    numbers = _distance(model, prompt, iterations=limit, limit=limit)
-    distance = xr.DataArray(numbers, {"iteration": np.arange(limit + 1)}, ("token", "iteration"))
-    settled: np.ndarray[Any, Any] = settled_from(distance, share * distance[:, 0]).values
-    return settled
-
-
-def faust(model: Any) -> tuple[list[dict[str, str]], int]:
-    """Return the published conversation about *Faust* and the position where its answer begins."""
-    from latentkit import prompts
-
-    question = [
-        {"role": "system", "content": prompts.SYSTEM_S},
-        {"role": "user", "content": prompts.FAUST},
-    ]
-    ids = model.tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
-    return [*question, {"role": "assistant", "content": prompts.FAUST_ANSWER}], len(ids)
-
-
 def read_held_out(path: str | Path | None) -> str:
     """Return the held-out text, from a path or from where an environment variable says.
 
@@ -179,11 +180,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from latentkit.models import load_model
 
     model = load_model(arguments.model, dtype="float32", device="cpu")
-    print(report(evaluate(model, text, problems=arguments.problems)))
+    print(report(evaluate(model, text, problems=arguments.problems), measure_cost(arguments.model)))
     return 0
 
 
-def report(figures: Figures) -> str:
+def report(figures: Figures, cost: Cost | None = None) -> str:
     """Return the figures as the Markdown that stands in the model card."""
     lines = ["| iterations | " + " | ".join(map(str, figures.bits_per_byte)) + " |"]
     lines += ["|---|" + "---|" * len(figures.bits_per_byte)]
@@ -196,8 +197,14 @@ def report(figures: Figures) -> str:
         lines += [f"Settling iteration, {name} (10th, 50th, 90th percentile): {low:g}, {middle:g}, {high:g}"]
     lines += [
         f"Faust tokens under 2 % at iteration 64: {figures.faust_settled:.1%}",
-        f"Tokens that do not reach 1 % by iteration 128: {figures.unsettled:.1%}",
+        f"Tokens that do not reach 1 % by iteration 128: {figures.unsettled:.1%}{_said(figures)}",
+        "Settling iteration of an answer (median) by hops: "
+        + ", ".join(f"{settled:g} at {hops}" for hops, settled in figures.settling_hops.items())
+        + f"; rank correlation {figures.hops_correlation:.2f}",
     ]
+    if cost:
+        weights = f"Weights: {cost.megabytes:.1f} MB, loaded in {cost.load:.2f} s; "
+        lines += [f"{weights}60 tokens × 128 iterations with readouts: {cost.trace:.1f} s"]
     if figures.accuracy:
         at = list(next(iter(figures.accuracy.values())))
         lines += ["", "| problem | steps | " + " | ".join(f"r = {r}" for r in at) + " |"]
@@ -207,22 +214,15 @@ def report(figures: Figures) -> str:
     return "\n".join(lines)
 
 
+def _said(figures: Figures) -> str:
+    kinds = figures.unsettled_kinds
+    return f" ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})" if kinds else ""
+
+
 def _first_tokens(tokenizer: Any, text: str, count: int = 256) -> list[int]:
     # cut by the tokenizer itself, which else warns of a text longer than the model's context
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False, truncation=True, max_length=count)
     return ids
-
-
-def _distance(model: Any, prompt: Any, *, iterations: int, limit: int) -> np.ndarray[Any, Any]:
-    from latentkit.run import run_recurrence
-
-    trace = run_recurrence(model, prompt, iterations=iterations, limit=limit, readout_top=0, progress=False)
-    return np.asarray(trace.distance.transpose("token", "iteration").values)
-
-
-def _settled_share(model: Any, conversation: Any, answer: int) -> float:
-    distance = _distance(model, conversation, iterations=64, limit=128)[answer:]
-    return float(np.mean(distance[:, 64] < 0.02 * distance[:, 0]))
 
 
 def _percentiles(values: np.ndarray[Any, Any]) -> tuple[float, float, float]:

@@ -120,16 +120,17 @@ def start(settings: Settings, *, init: Path | None = None, device: str | None = 
     module = init_weights(Huginn(settings.config), torch.Generator().manual_seed(settings.seed))
     if init is not None:
         _take_weights(module, init)
-    else:
-        _set_injection(module, settings.injection_scale)
+    if init is None or settings.hold_injection:
+        _set_injection(module, settings)
     module = module.to(where)
     return Run(settings, module, make_optimizers(module, settings), where)
 
 
-def _set_injection(module: Huginn, scale: float) -> None:
+def _set_injection(module: Huginn, settings: Settings) -> None:
     last = module.transformer.prelude[-1]
     assert isinstance(last, SandwichBlock)
-    nn.init.constant_(last.norm_4.weight, scale)
+    nn.init.constant_(last.norm_4.weight, settings.injection_scale)
+    last.norm_4.weight.requires_grad_(not settings.hold_injection)
 
 
 def _take_weights(module: Huginn, folder: Path) -> None:
@@ -164,7 +165,7 @@ def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Opti
         )
     matrices = [p for n, p in module.transformer.named_parameters() if p.ndim == 2 and n != "wte.weight"]
     in_muon = {id(p) for p in matrices}
-    others = [p for p in module.parameters() if id(p) not in in_muon]
+    others = [p for p in module.parameters() if id(p) not in in_muon and p.requires_grad]
     muon = torch.optim.Muon(
         matrices, lr=settings.matrix_rate, momentum=0.95, nesterov=True, weight_decay=settings.weight_decay
     )

@@ -45,7 +45,10 @@ class Settings:
     injection : str
         How the prelude's output enters each iteration.
     injection_scale : float
-        Starting value of the prelude's last norm: how loud the injected signal is at first.
+        Starting value of the prelude's last norm: how loud the injected signal is at first. The smaller it
+        is, the more of the state each iteration keeps.
+    hold_injection : bool
+        Keep that norm at its starting value. Left free it grows, and the model stops listening to its state.
     matrix_rate, other_rate : float
         Learning rates of Muon (matrices of the blocks) and of AdamW (embedding, norms, biases).
     warmup, decay : float
@@ -72,6 +75,7 @@ class Settings:
     shallow_share: float = 0.1
     injection: str = "add"
     injection_scale: float = 1.0
+    hold_injection: bool = False
     matrix_rate: float = 0.02
     other_rate: float = 3e-3
     warmup: float = 0.02

@@ -319,12 +319,35 @@ def make_problem(
 
 
 def sheets(
-    *, seed: int | str, kinds: tuple[str, ...] = TRAINED_KINDS, questions: int = 12
+    *,
+    seed: int | str,
+    kinds: tuple[str, ...] = TRAINED_KINDS,
+    questions: int = 12,
+    most_steps: int | None = None,
 ) -> Iterator[Sheet]:
-    """Training sheets without end, kinds mixed; the same seed gives the same sheets."""
+    """Training sheets without end, kinds mixed; the same seed gives the same sheets.
+
+    ``most_steps`` caps the difficulty at that or at what training uses at most, whichever is less.
+    Every other sheet of additions is a plain one with many of them.
+    """
     rng = random.Random(f"sheets/{seed}")
     while True:
-        yield make_sheet(rng.choice(kinds), seed=rng.getrandbits(62), questions=questions)
+        kind, sheet_seed = rng.choice(kinds), rng.getrandbits(62)
+        if kind == "addition" and sheet_seed % 2:
+            yield _plain_additions(sheet_seed, questions, min(most_steps or 3, 3))
+            continue
+        most = most_steps and min(most_steps, _TRAINED_STEPS.get(kind, MOST_STEPS[kind]))
+        yield make_sheet(kind, seed=sheet_seed, questions=questions, most_steps=most)
+
+
+def _plain_additions(seed: int, questions: int, most: int) -> Sheet:
+    """Draw many additions on one sheet without the chat template, none of them held out."""
+    rng, asked = random.Random(f"additions/{seed}"), list[Question]()
+    while len(asked) < questions:
+        a, b = (rng.randrange(10 ** rng.randint(1, most)) for _ in range(2))
+        if not is_held_out("addition", f"{min(a, b)}+{max(a, b)}"):
+            asked.append(Question(f" {a} + {b} =", str(a + b), max(len(str(a)), len(str(b)))))
+    return Sheet("addition", "Add:", tuple(asked))
 
 
 def every_pair() -> str:

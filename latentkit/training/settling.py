@@ -1,0 +1,139 @@
+"""When states come to rest, as a model card states it: in texts, and for the answers to problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from latentkit.training import tasks
+
+__all__ = [
+    "faust",
+    "kinds_of_unsettled",
+    "rank_correlation",
+    "settled_share",
+    "settling",
+    "settling_by_steps",
+]
+
+SHARE = 0.01  # of a token's distance at the start
+LIMIT = 256
+
+
+def settling(model: Any, prompt: Any, *, share: float = SHARE, limit: int = LIMIT) -> np.ndarray[Any, Any]:
+    """First iteration from which each token stays within a share of its initial distance to the limit."""
+    return _settled(_distance(model, prompt, iterations=limit, limit=limit), share)
+
+
+def settled_share(model: Any, conversation: Any, first: int) -> float:
+    """Share of the tokens from ``first`` on that are below 2 % of their initial distance at iteration 64."""
+    distance = _distance(model, conversation, iterations=64, limit=128)[first:]
+    return float(np.mean(distance[:, 64] < 0.02 * distance[:, 0]))
+
+
+def kinds_of_unsettled(model: Any, excerpts: Sequence[str], *, after: int = LIMIT // 2) -> dict[str, int]:
+    """What the tokens do that have not settled by iteration ``after``: how many orbit, slide, or neither.
+
+    Only texts with such a token are run again, with their states kept.
+    """
+    from latentkit.measure import trajectory_kind
+    from latentkit.run import run_recurrence
+
+    found: Counter[str] = Counter()
+    for excerpt in excerpts:
+        late = np.flatnonzero(settling(model, excerpt) > after)
+        if len(late):
+            trace = run_recurrence(
+                model, excerpt, iterations=LIMIT, limit=LIMIT, readout_top=0, keep_states=True, progress=False
+            )
+            found.update(trajectory_kind(trace.isel(token=late), burn_in=after).kind.values.tolist())
+    return dict(found)
+
+
+def settling_by_steps(
+    model: Any, kind: str, *, steps: Sequence[int], problems: int = 50, limit: int = LIMIT, seed: int = 0
+) -> dict[int, np.ndarray[Any, Any]]:
+    """When the answers to held-out problems settle, by number of steps.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        With a tokenizer.
+    kind : str
+        One of `tasks.KINDS`.
+    steps : sequence of int
+        Difficulties.
+    problems : int
+        How many of each.
+    limit : int
+        The iteration whose state is the limit.
+    seed : int
+        Of the initial state.
+
+    Returns
+    -------
+    dict of int to array [problems]
+        For each number of steps, the settling iteration of the position that says the answer's first token.
+    """
+    from latentkit import criteria
+    from latentkit.training.accuracy import batch_of
+
+    result = {}
+    for count in steps:
+        drawn = [tasks.make_problem(kind, seed=i, steps=count) for i in range(problems)]
+        ids, answers = batch_of(model.tokenizer, drawn)
+        before = [answer.start - 1 for answer in answers]
+        context = model.embed(ids)
+        state = model.initial_state(context, seed)
+        rows, kept = np.arange(problems), []
+        for i in range(limit + 1):
+            state = model.step(state, context) if i else state
+            kept.append(model.normalise(state)[rows, before].float().cpu().numpy())
+        states = np.stack(kept, axis=1)
+        result[count] = _settled(criteria.distance(states, states[:, -1:]), SHARE)
+    return result
+
+
+def rank_correlation(by_steps: dict[int, np.ndarray[Any, Any]]) -> float:
+    """Spearman's rank correlation of steps and settling iterations over all problems."""
+    steps = np.repeat(list(by_steps), [len(values) for values in by_steps.values()])
+    return float(np.corrcoef(_ranks(steps), _ranks(np.concatenate(list(by_steps.values()))))[0, 1])
+
+
+def _ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Rank from 1; equal values share the middle of their ranks."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    shared: np.ndarray[Any, Any] = (np.cumsum(counts) - (counts - 1) / 2)[where]
+    return shared
+
+
+def faust(model: Any) -> tuple[list[dict[str, str]], int]:
+    """Return the published conversation about *Faust* and the position where its answer begins."""
+    from latentkit import prompts
+
+    question = [
+        {"role": "system", "content": prompts.SYSTEM_S},
+        {"role": "user", "content": prompts.FAUST},
+    ]
+    ids = model.tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
+    return [*question, {"role": "assistant", "content": prompts.FAUST_ANSWER}], len(ids)
+
+
+def _settled(distance: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, Any]:
+    import xarray as xr
+
+    from latentkit.measure import settled_from
+
+    labelled = xr.DataArray(distance, {"iteration": np.arange(distance.shape[1])}, ("token", "iteration"))
+    settled: np.ndarray[Any, Any] = settled_from(labelled, share * labelled[:, 0]).values
+    return settled
+
+
+def _distance(model: Any, prompt: Any, *, iterations: int, limit: int) -> np.ndarray[Any, Any]:
+    from latentkit.run import run_recurrence
+
+    trace = run_recurrence(model, prompt, iterations=iterations, limit=limit, readout_top=0, progress=False)
+    return np.asarray(trace.distance.transpose("token", "iteration").values)
