@@ -20,8 +20,11 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit import prompts as prompts
     from latentkit.errors import LatentkitError as LatentkitError
     from latentkit.explorer import slide_convergence as slide_convergence
+    from latentkit.explorer import slide_decoding as slide_decoding
+    from latentkit.explorer import slide_exits as slide_exits
     from latentkit.explorer import slide_layer_kl as slide_layer_kl
     from latentkit.explorer import slide_readout as slide_readout
+    from latentkit.explorer import slide_trajectory as slide_trajectory
     from latentkit.measure import compare_settling as compare_settling
     from latentkit.measure import contraction_rate as contraction_rate
     from latentkit.measure import exit_iteration as exit_iteration
@@ -89,8 +92,11 @@ _HOME = {
     "save_trace": "trace",
     "settling_iteration": "measure",
     "slide_convergence": "explorer",
+    "slide_decoding": "explorer",
+    "slide_exits": "explorer",
     "slide_layer_kl": "explorer",
     "slide_readout": "explorer",
+    "slide_trajectory": "explorer",
     "token_slice": "measure",
     "trace_distance": "measure",
     "trajectory_kind": "measure",

@@ -137,7 +137,8 @@ def _words(score: xr.DataArray, components: list[int], fitted: xr.Dataset) -> st
     share = 100 * float(fitted["explained"].sel(component=components).sum())
     steps = (score.diff("iteration") ** 2).sum("component") ** 0.5
     text = (
-        f"Paths of the latent states of {score.sizes['token']} tokens over {names}, which hold "
+        f"Paths of the latent states of {score.sizes['token']} token{'s'[: score.sizes['token'] - 1]} over "
+        f"{names}, which hold "
         f"{share:.0f} % of the variance; colour is the iteration, from {first} to {last}."
     )
     if first == last:
