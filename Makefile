@@ -7,7 +7,7 @@
 #   make test ARGS="-k faust"     the same, with options for pytest
 #   make lint                     the gates that take seconds
 #   make notebooks                build and run every lesson's .ipynb from the .py beside it
-#   make nano CORPUS=folder       train nano anew from the corpus's files, into runs/nano
+#   make nano CORPUS=folder       train nano anew from the corpus's files, into runs/nano/both/model
 #   make constraints              write constraints.txt anew from what installs today
 #   make clean                    remove what these leave behind, .venv too
 #
@@ -48,13 +48,23 @@ lint: $(VENV)/.test
 notebooks: $(VENV)/.test
 	$(python) .ci/notebooks.py $(ARGS)
 
-# The model card says what came of it. A second call goes on from the last checkpoint.
+# Three stages: a language, then problems that grow harder, then both while the learning rate sinks. The model card
+# says what came of it. A second call goes on from the last checkpoint.
+train = OMP_WAIT_POLICY=PASSIVE $(python) -m latentkit.cli train
+text = $(CORPUS)/books.txt.xz=$(1) $(CORPUS)/docs.txt.xz=$(2) $(CORPUS)/math_chat.jsonl.xz=$(3) $(CORPUS)/other_chat.jsonl.xz=$(4)
+held = injection_scale=0.35 hold_injection=yes shallow_share=0
+hops = composition,composition,composition,composition
 nano: $(VENV)/.test
 	@test -n "$(CORPUS)" || { echo "Name the folder of the corpus: make nano CORPUS=folder" >&2; exit 2; }
-	OMP_WAIT_POLICY=PASSIVE $(python) -m latentkit.cli train --out runs/nano --tokenizer new --tasks 0.22 \
-	  --data $(CORPUS)/books.txt.xz=0.55 $(CORPUS)/docs.txt.xz=0.08 $(CORPUS)/math_chat.jsonl.xz=0.06 \
-	    $(CORPUS)/other_chat.jsonl.xz=0.09 \
-	  --minutes 54 --tokens 11000000 --set injection_scale=0.7 $(ARGS)
+	$(train) --out runs/nano/language --tokenizer new --tokens 5000000 --tasks 0.22 --data $(call text,0.55,0.08,0.06,0.09) \
+	  --set injection_scale=0.7 recurrence_ramp=0.62 decay=0 $(ARGS)
+	$(train) --out runs/nano/problems --tokenizer runs/nano/language/tokenizer --init runs/nano/language/model \
+	  --tokens 4000000 --tasks 0.9 --kinds $(hops),floors,sums,parity,sorting,addition,addition --harder-every 120 \
+	  --data $(CORPUS)/books.txt.xz=0.06 $(CORPUS)/other_chat.jsonl.xz=0.04 \
+	  --set $(held) recurrence_ramp=0.3 decay=0 $(ARGS)
+	$(train) --out runs/nano/both --tokenizer runs/nano/language/tokenizer --init runs/nano/problems/model \
+	  --tokens 8000000 --tasks 0.32 --data $(call text,0.5,0.05,0.05,0.08) \
+	  --set $(held) recurrence_ramp=0 decay=0.6 $(ARGS)
 
 # The stamp is made last, so an interrupted install is taken up again; it is older than pyproject.toml after a change.
 $(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml constraints.txt
