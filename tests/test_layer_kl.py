@@ -488,6 +488,12 @@ def test_the_layers_of_a_recurrent_model_are_its_unrolled_depth() -> None:
     assert result.layer.values.tolist() == list(range(8))
 
 
+def test_the_iterations_of_a_recurrent_model_stand_in_the_attributes() -> None:
+    assert run(tiny_model(), iterations=3, definition="lens").attrs["iterations"] == 3
+    assert run(tiny_model(), definition="lens").attrs["iterations"] == 13
+    assert "iterations" not in run(causal_model("llama"), definition="lens").attrs
+
+
 def test_depth_is_28_layers_unless_iterations_are_given() -> None:
     assert run(tiny_model(n_layers_in_recurrent_block=1), definition="lens").sizes["layer"] == 28
     assert run(tiny_model(), definition="lens").sizes["layer"] == 28  # 1 + 13 × 2 + 1

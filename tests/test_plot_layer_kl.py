@@ -151,6 +151,17 @@ def test_values_are_written_into_their_cells_dark_on_light_and_light_on_dark():
     assert written[1.5, 1.5].get_color() == "white"
 
 
+def test_a_value_can_be_read_on_its_cell_whatever_its_colour():
+    values = np.linspace(0, 1, 21)[None]
+    ax = plot_layer_kl(fake([3], "a" * 21, values), annotate=True)
+    for text, value in zip(ax.texts, values[0], strict=False):
+        luminance = []
+        for colour in (ax.collections[0].to_rgba([value])[0, :3], mpl.colors.to_rgb(text.get_color())):
+            linear = np.where(np.array(colour) > 0.04, ((np.array(colour) + 0.055) / 1.055) ** 2.4, 0)
+            luminance.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+        assert max(luminance) / min(luminance) >= 4.5  # WCAG 2.2, success criterion 1.4.3
+
+
 def test_small_values_are_written_with_digits_that_tell_them_apart():
     ax = plot_layer_kl(fake([3], "ab", [[0.0012, 0.0034]]), annotate=True)
     assert [text.get_text() for text in ax.texts[:2]] == ["0.0012", "0.0034"]
@@ -216,6 +227,14 @@ def test_the_profile_has_a_line_for_each_token_and_its_interval():
     assert low == pytest.approx(float(result.kl_low[:, 0].min()))
     assert len(plot_layer_profile(fake()).collections) == 0
     assert alt_text(ax).startswith("Lines of KL(clean ‖ intervened) in nats")
+
+
+def test_of_tokens_that_are_a_part_the_numbers_are_the_true_ones():
+    part = fake().isel(generated_token=slice(2, 4))
+    assert columns(plot_layer_kl(part)) == ["Gen2", "Gen3"]
+    assert "generated tokens Gen2 to Gen3 from left" in describe_layer_kl(part)
+    assert describe_layer_kl(part).endswith("the largest is layer 27 at Gen3 “d”.")
+    assert [line.get_label() for line in plot_layer_profile(part).lines] == ["Gen2", "Gen3"]
 
 
 @pytest.mark.parametrize(("attrs", "label"), [({"units": "bits"}, "KL (bits)"), ({}, "KL")])

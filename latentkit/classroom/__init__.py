@@ -9,10 +9,36 @@ if TYPE_CHECKING:
     from latentkit.classroom.environment import check_environment
     from latentkit.classroom.exercise import Exercise
     from latentkit.classroom.lesson_00 import settled_guess
+    from latentkit.classroom.lesson_01 import whole_text
+    from latentkit.classroom.lesson_02 import index_caption
+    from latentkit.classroom.lesson_03 import place_among_others
+    from latentkit.classroom.lesson_04 import caption_claims
+    from latentkit.classroom.lesson_05 import floor_reached
+    from latentkit.classroom.lesson_06 import laxest_threshold
 
-__all__ = ["Exercise", "check_environment", "settled_guess"]
+__all__ = [
+    "Exercise",
+    "caption_claims",
+    "check_environment",
+    "floor_reached",
+    "index_caption",
+    "laxest_threshold",
+    "place_among_others",
+    "settled_guess",
+    "whole_text",
+]
 
-_HOME = {"Exercise": "exercise", "check_environment": "environment", "settled_guess": "lesson_00"}
+_HOME = {
+    "Exercise": "exercise",
+    "caption_claims": "lesson_04",
+    "check_environment": "environment",
+    "floor_reached": "lesson_05",
+    "index_caption": "lesson_02",
+    "laxest_threshold": "lesson_06",
+    "place_among_others": "lesson_03",
+    "settled_guess": "lesson_00",
+    "whole_text": "lesson_01",
+}
 
 
 def __getattr__(name: str) -> Any:

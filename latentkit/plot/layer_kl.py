@@ -9,11 +9,19 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.labels import font_characters, thin, token_label
-from latentkit.plot.layer_selection import bar_label, describe_layer_kl, in_order, layer_names, select_layers
+from latentkit.plot.layer_selection import (
+    bar_label,
+    describe_layer_kl,
+    finite_limits,
+    in_order,
+    layer_names,
+    select_layers,
+)
 from latentkit.plot.rows import add_note, need_axes
 
 __all__ = ["plot_layer_kl", "plot_layer_profile"]
@@ -77,7 +85,7 @@ def plot_layer_kl(
     """
     _check(sort, limits, ax)
     values = in_order(select_layers(result, mask_zero=mask_zero), sort)
-    low, high = limits if limits is not None else _limits(values.values)
+    low, high = limits if limits is not None else finite_limits(values.values)
     if ax is None:
         ax = _new_axes(*values.shape)
     drawn = np.ma.masked_invalid(values.values)
@@ -87,7 +95,7 @@ def plot_layer_kl(
     _label_columns(ax, result, values)
     _label_rows(ax, values)
     if annotate:
-        _write_values(ax, values.values, low, high)
+        _write_values(ax, values.values, mesh)
     if colorbar:
         figure = ax.get_figure()
         assert figure is not None
@@ -126,8 +134,8 @@ def plot_layer_profile(result: xr.Dataset, *, ax: Axes | None = None, **line_kwa
     if ax is None:
         _, ax = plt.subplots(FigureClass=AltFigure, layout="constrained")
     layers = values["layer"].values
-    for column in range(values.shape[1]):
-        (line,) = ax.plot(layers, values.values[:, column], label=f"Gen{column}", **line_kwargs)
+    for column, number in enumerate(values["generated_token"].values.tolist()):
+        (line,) = ax.plot(layers, values.values[:, column], label=f"Gen{number}", **line_kwargs)
         if f"{name}_low" in result:
             low, high = (
                 result[f"{name}_{side}"]
@@ -158,14 +166,6 @@ def _check(sort: object, limits: object, ax: object) -> None:
     if not (low < high and math.isfinite(low) and math.isfinite(high)):
         msg = f"`limits` must be two numbers (low, high) with low < high, got {limits!r}."
         raise ArgumentError(msg)
-
-
-def _limits(values: np.ndarray[Any, Any]) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return 0.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    return (low, high) if low < high else (low, low + (abs(low) or 1.0))
 
 
 def _new_axes(rows: int, columns: int) -> Axes:
@@ -213,12 +213,11 @@ def _label_rows(ax: Axes, values: xr.DataArray) -> None:
         right.tick_params(length=2, pad=2)
 
 
-def _write_values(ax: Axes, values: np.ndarray[Any, Any], low: float, high: float) -> None:
+def _write_values(ax: Axes, values: np.ndarray[Any, Any], mesh: QuadMesh) -> None:
     largest = np.nanmax(np.abs(values)) if np.isfinite(values).any() else 1.0
     digits = 2 if largest >= 0.1 else min(6, 1 - math.floor(math.log10(largest or 1.0)))
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            dark = value > low + 0.6 * (high - low)
             ax.text(
                 column + 0.5,
                 row + 0.5,
@@ -226,9 +225,16 @@ def _write_values(ax: Axes, values: np.ndarray[Any, Any], low: float, high: floa
                 ha="center",
                 va="center",
                 fontsize=8,
-                color="white" if dark else "black",
+                color="white" if _is_dark(*map(float, mesh.to_rgba(np.array([value]))[0, :3])) else "black",
                 clip_on=True,
             )
+
+
+def _is_dark(*colour: float) -> bool:
+    """Say whether white stands out better than black, by the contrast of WCAG 2.2 (relative luminance)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return (luminance + 0.05) ** 2 < 1.05 * 0.05
 
 
 def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked: bool) -> str:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot.labels import token_label
 
-__all__ = ["bar_label", "describe_layer_kl", "in_order", "layer_names", "select_layers"]
+__all__ = [
+    "bar_label",
+    "describe_layer_kl",
+    "finite_limits",
+    "in_order",
+    "layer_kl_limits",
+    "layer_names",
+    "select_layers",
+]
 
 _NAMES = {"kl": "KL", "reverse_kl": "Reverse KL", "js": "JS", "total_variation": "TV", "entropy": "Entropy"}
 
@@ -48,6 +58,45 @@ def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArra
             raise ArgumentError(msg)
         values = values.where(result[f"{name}_low"] > 0)
     return values.transpose("layer", "generated_token").astype(float)
+
+
+def layer_kl_limits(*results: xr.Dataset) -> tuple[float, float]:
+    """Find colour limits that suit several comparisons of layers, so that their pictures can be compared.
+
+    Parameters
+    ----------
+    *results : Dataset
+        From ``run_layer_kl``.
+
+    Returns
+    -------
+    (float, float)
+        The smallest and the largest value that is known.
+
+    Raises
+    ------
+    TraceError, ArgumentError
+        If one is no comparison of layers, or there is none at all.
+    """
+    if not results:
+        msg = "`layer_kl_limits` needs at least one result, got none. Pass those whose pictures you compare."
+        raise ArgumentError(msg)
+    return finite_limits(np.concatenate([select_layers(result).values.ravel() for result in results]))
+
+
+def finite_limits(values: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Smallest and largest known value, or a scale around the only one.
+
+    Examples
+    --------
+    >>> finite_limits(np.array([2.0, np.nan, 5.0])), finite_limits(np.array([2.0]))
+    ((2.0, 5.0), (2.0, 4.0))
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    return (low, high) if low < high else (low, low + (abs(low) or 1.0))
 
 
 def in_order(values: xr.DataArray, sort: str | None) -> xr.DataArray:
@@ -114,7 +163,8 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
     layers = values["layer"].values.tolist()
     order = ", ".join(map(str, layers)) if len(layers) <= 12 else f"{layers[0]} … {layers[-1]}"
     count = f"{len(layers)} layers" if len(layers) > 1 else "layer"
-    tokens = f"Gen0 to Gen{values.shape[1] - 1}" if values.shape[1] > 1 else "Gen0"
+    numbers = values["generated_token"].values.tolist()
+    tokens = f"Gen{numbers[0]} to Gen{numbers[-1]}" if len(numbers) > 1 else f"Gen{numbers[0]}"
     direction = str(result.attrs.get("direction", bar_label(result)))
     units = str(result.attrs.get("units", "nats")).replace("1", "no unit")
     text = (
@@ -125,7 +175,7 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
     if not known.size:
         return f"{text} No value is known."
     row, column = np.unravel_index(np.nanargmax(values.values), values.shape)
-    where = f"layer {layers[row]} at Gen{column}"
+    where = f"layer {layers[row]} at Gen{numbers[column]}"
     if result["token_text"].ndim == 1:
         where += f" “{token_label(str(result['token_text'].values[column]))}”"
     return f"{text} Values range from {known.min():.3g} to {known.max():.3g}; the largest is {where}."

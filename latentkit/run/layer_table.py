@@ -13,6 +13,7 @@ from torch import Tensor
 
 from latentkit import criteria
 from latentkit.errors import ModelError
+from latentkit.models.depth import UnrolledHuginn
 from latentkit.models.unrolled import Layer, UnrolledModel
 from latentkit.run.interval import mean_interval
 from latentkit.run.layer_arguments import Asked
@@ -37,7 +38,7 @@ def finished_values(values: Tensor, asked: Asked, name: str, *, complete: bool) 
     return found.astype(np.float32)
 
 
-def describing_attrs(asked: Asked, unrolled: UnrolledModel) -> dict[str, str]:
+def describing_attrs(asked: Asked, unrolled: UnrolledModel) -> dict[str, str | int]:
     """Say in the attributes which of the three definitions, in which direction and unit, this is."""
     p, q = {
         "effect": ("clean", "intervened"),
@@ -46,7 +47,7 @@ def describing_attrs(asked: Asked, unrolled: UnrolledModel) -> dict[str, str]:
     }[asked.definition]
     measured = criteria.DIVERGENCES[asked.divergence]
     name = asked.do if isinstance(asked.do, str) else getattr(asked.do, "__name__", "function")
-    words = {
+    words: dict[str, str | int] = {
         "definition": asked.definition,
         "divergence": asked.divergence,
         "direction": measured.formula.format(p=p, q=q),
@@ -57,6 +58,8 @@ def describing_attrs(asked: Asked, unrolled: UnrolledModel) -> dict[str, str]:
         words["do"] = name
     elif asked.definition == "lens":
         words["reference"] = asked.reference
+    if isinstance(unrolled, UnrolledHuginn):
+        words["iterations"] = unrolled.iterations
     return words
 
 
