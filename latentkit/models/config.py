@@ -18,7 +18,9 @@ INJECTIONS = ("linear", "add", "gate", "ffn")
 class HuginnConfig:
     """Sizes and switches of one model, under the field names of the released ``config.json``.
 
-    Fields of that file which nothing reads, or which follow from others, are left out.
+    Fields of that file which nothing reads, or which follow from others, are left out. One is ours:
+    ``injection_scale``, the value at which the prelude's last norm starts in fresh weights (1 where a file
+    does not say). The smaller it is, the more of its state each iteration keeps.
     """
 
     n_embd: int = 5280
@@ -37,6 +39,7 @@ class HuginnConfig:
     injection_type: str = "linear"
     mean_recurrence: int = 32
     mean_backprop_depth: int = 8
+    injection_scale: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = [f.name for f in fields(self) if f.type == "int"]

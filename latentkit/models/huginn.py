@@ -99,6 +99,13 @@ class Huginn(nn.Module):
             self.lm_head.weight = self.transformer.wte.weight
         return self
 
+    @property
+    def injected_norm(self) -> RMSNorm:
+        """The prelude's last norm: its weight decides how loud the injected signal is."""
+        last = self.transformer.prelude[-1]
+        assert isinstance(last, SandwichBlock)
+        return last.norm_4
+
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: KeyValueCache | None = None
     ) -> Float[Tensor, "batch token hidden"]:
@@ -211,7 +218,7 @@ def init_weights(module: Huginn, generator: torch.Generator | None = None) -> Hu
 
     Matrices and embedding are truncated normal with standard deviation sqrt(2 / (5 h)); what writes into
     the residual stream is smaller by sqrt(2 · depth), depth being the blocks passed at the mean number
-    of iterations; norms are 1, biases 0.
+    of iterations; norms are 1 (the prelude's last one `injection_scale`), biases 0.
     """
     std = module.config.init_std
     residual_std = std / math.sqrt(2 * module.config.effective_depth)
@@ -224,4 +231,5 @@ def init_weights(module: Huginn, generator: torch.Generator | None = None) -> Hu
             else:
                 size = residual_std if name.endswith(("attn.proj.weight", "mlp.proj.weight")) else std
                 nn.init.trunc_normal_(weight, std=size, a=-3 * size, b=3 * size, generator=generator)
+        module.injected_norm.weight.fill_(module.config.injection_scale)
     return module

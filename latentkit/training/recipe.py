@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentkit.errors import ModelError
-from latentkit.models.blocks import SandwichBlock
 from latentkit.models.checkpoint import read_module
 from latentkit.models.config import HuginnConfig
 from latentkit.models.huginn import Huginn, init_weights, random_state
@@ -120,24 +119,17 @@ def start(settings: Settings, *, init: Path | None = None, device: str | None = 
     module = init_weights(Huginn(settings.config), torch.Generator().manual_seed(settings.seed))
     if init is not None:
         _take_weights(module, init)
-    if init is None or settings.hold_injection:
-        _set_injection(module, settings)
+    if settings.hold_injection:
+        nn.init.constant_(module.injected_norm.weight, settings.injection_scale).requires_grad_(False)
     module = module.to(where)
     return Run(settings, module, make_optimizers(module, settings), where)
-
-
-def _set_injection(module: Huginn, settings: Settings) -> None:
-    last = module.transformer.prelude[-1]
-    assert isinstance(last, SandwichBlock)
-    nn.init.constant_(last.norm_4.weight, settings.injection_scale)
-    last.norm_4.weight.requires_grad_(not settings.hold_injection)
 
 
 def _take_weights(module: Huginn, folder: Path) -> None:
     source = read_module(folder, torch.float32, "cpu")
     ours, theirs = module.config, source.config
-    # context and recurrence may change between runs: no weight has their shape
-    free = {"block_size", "mean_recurrence", "mean_backprop_depth"}
+    # these may change between runs: no weight has their shape
+    free = {"block_size", "mean_recurrence", "mean_backprop_depth", "injection_scale"}
     differ = [
         f"{f.name} = {getattr(theirs, f.name)} instead of {getattr(ours, f.name)}"
         for f in fields(HuginnConfig)

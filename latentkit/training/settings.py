@@ -108,6 +108,7 @@ class Settings:
             injection_type=self.injection,
             mean_recurrence=self.mean_recurrence,
             mean_backprop_depth=self.backprop_depth,
+            injection_scale=self.injection_scale,
         )
 
     def to_dict(self) -> dict[str, Any]:
