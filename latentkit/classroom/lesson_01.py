@@ -1,0 +1,96 @@
+"""Exercises of lesson 1, made from the decoding that the student made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from latentkit.classroom.exercise import Exercise, Judgement
+from latentkit.classroom.lesson_00 import _whole
+from latentkit.errors import TraceError
+from latentkit.plot.decoding import select_decoding
+from latentkit.plot.labels import visible_token
+
+__all__ = ["whole_text"]
+
+
+def whole_text(trace: xr.Dataset) -> Exercise:
+    """Ask from which iteration on every token of a decoding is the one that was taken.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_decoding``, greedy, without an exit, with readouts.
+
+    Returns
+    -------
+    Exercise
+        The answer is a whole number.
+
+    Raises
+    ------
+    TraceError
+        If ``trace`` is no decoding, was made without readouts, or does not end with the tokens taken.
+    """
+    select_decoding(trace)
+    if "readout_id" not in trace.variables or not (_guesses(trace)[:, -1] == trace["token_id"].values).all():
+        msg = (
+            "This exercise needs a decoding whose last guess is the token taken. Run it with readouts, "
+            "temperature=0.0 and exit=None."
+        )
+        raise TraceError(msg)
+    passes = trace["iteration"].values.tolist()
+    wrong = _guesses(trace) != trace["token_id"].values[:, None]  # [token, iteration]
+    late = np.flatnonzero(wrong.any(axis=0))
+    answer = passes[int(late[-1]) + 1] if late.size else passes[0]
+
+    def judge(given: Any) -> Judgement:
+        number = _whole(given)
+        if number is None or number not in passes:
+            return False, f"The answer is a whole number from {passes[0]} to {passes[-1]}; this is {given!r}."
+        if number > answer:
+            return (
+                False,
+                f"From {number} on they all are, that is true, but they were at {number - 1} already.",
+            )
+        if number < answer:
+            return False, f"At iteration {answer - 1} {_mistake(trace, answer - 1)}"
+        spared = passes[-1] - answer
+        return True, f"From iteration {answer} on the text is whole. The {spared} that follow change no word."
+
+    return Exercise(
+        question=(
+            "Judge each place after the words that were really taken before it, as the slider does. From "
+            "which iteration on is every one of these words the one that was taken?"
+        ),
+        clue=(
+            "Pull the slider “Iteration” to its right end, where no border is dashed. Then go back one "
+            "iteration at a time until a border becomes dashed. The answer is one step to the right of that."
+        ),
+        worked=(
+            f"{answer}. In code: wrong = (trace.readout_id.isel(rank=0) != trace.token_id)"
+            '.any("generated_token"), and the answer is one more than the last iteration at which wrong is '
+            f"true.{_last(trace, answer, passes[0])}"
+        ),
+        judge=judge,
+    )
+
+
+def _guesses(trace: xr.Dataset) -> np.ndarray[Any, Any]:
+    best = trace["readout_id"].isel(rank=0).transpose("generated_token", "iteration")
+    return np.asarray(best.values)
+
+
+def _mistake(trace: xr.Dataset, iteration: int) -> str:
+    """Name a word that is another one at an iteration."""
+    there = trace.isel(rank=0).sel(iteration=iteration)
+    place = int(np.flatnonzero((there["readout_id"] != trace["token_id"]).values)[0])
+    said = visible_token(str(there["readout_text"].values[place]))
+    taken = visible_token(str(trace["token_text"].values[place]))
+    return f"the word at place {place} would still be “{said}”; taken was “{taken}”."
+
+
+def _last(trace: xr.Dataset, answer: int, first: int) -> str:
+    return f" At iteration {answer - 1} {_mistake(trace, answer - 1)}" if answer > first else ""
