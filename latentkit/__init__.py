@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit import measure as measure
     from latentkit import prompts as prompts
     from latentkit.errors import LatentkitError as LatentkitError
+    from latentkit.explorer import TraceExplorer as TraceExplorer
+    from latentkit.explorer import explore as explore
     from latentkit.explorer import slide_convergence as slide_convergence
     from latentkit.explorer import slide_decoding as slide_decoding
     from latentkit.explorer import slide_exits as slide_exits
@@ -62,9 +64,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "LatentkitError": "errors",
+    "TraceExplorer": "explorer",
     "compare_settling": "measure",
     "contraction_rate": "measure",
     "exit_iteration": "measure",
+    "explore": "explorer",
     "load_model": "models",
     "measured_floor": "measure",
     "noise_floor": "measure",

@@ -1,4 +1,4 @@
-"""Widgets for notebooks: sliders over a trace, which need no model and no torch.
+"""Widgets for notebooks: an explorer of traces and sliders over them, which need no model and no torch.
 
 ipywidgets is imported with the first name that is used, not with the package.
 """
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from latentkit.explorer.layers import slide_layer_kl
     from latentkit.explorer.sliders import slide_convergence, slide_readout
     from latentkit.explorer.trajectory import slide_trajectory
+    from latentkit.explorer.widget import TraceExplorer, explore
 
 __all__ = [
+    "TraceExplorer",
+    "explore",
     "slide_convergence",
     "slide_decoding",
     "slide_exits",
@@ -24,6 +27,8 @@ __all__ = [
 ]
 
 _HOME = {
+    "TraceExplorer": "widget",
+    "explore": "widget",
     "slide_convergence": "sliders",
     "slide_decoding": "decoding",
     "slide_exits": "decoding",

@@ -1,0 +1,188 @@
+"""Three kinds of traces as rows and columns: what stands on which axis, and what can be shown in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from latentkit import criteria
+from latentkit.errors import TraceError
+from latentkit.plot.labels import visible_token
+from latentkit.plot.layer_selection import bar_label, layer_names, select_layers
+from latentkit.plot.selection import select_distance
+from latentkit.trace import check_trace
+
+__all__ = ["Kind", "kind_of"]
+
+Numbers = np.ndarray[Any, Any]
+
+_SHOWN = ("distance", "kl", "entropy", "step_size")
+_LABELS = {"distance": "Distance", "kl": "KL", "entropy": "Entropy", "step_size": "Step size"}
+
+# The summaries that a trace of `run_recurrence` keeps, and the exit rules that read them.
+_SUMMARIES = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of trace.
+
+    Attributes
+    ----------
+    name : str
+        The function that makes it.
+    dims : (str, str)
+        Rows and columns.
+    heading : mapping
+        Words for the page: what a row and a column are called, the axis, the colour map to begin with, and
+        which token a readout is a guess of ("next", "own", or None without readouts).
+    """
+
+    name: str
+    dims: tuple[str, str]
+    heading: Mapping[str, Any]
+
+    def words(self) -> dict[str, Any]:
+        """Say what stands on the axes."""
+        return {"kind": self.name, **self.heading}
+
+    def ordered(self, trace: xr.Dataset, name: str) -> xr.DataArray:
+        """Take a variable with rows first, then columns."""
+        return trace[name].transpose(*self.dims, ...)
+
+    def rows(self, trace: xr.Dataset) -> dict[str, Any]:
+        """Positions of the rows, the texts on their left and the numbers on their right."""
+        texts = [visible_token(str(text)) for text in trace["token_text"].values.tolist()]
+        positions = trace[self.dims[0]].values.tolist()
+        beside = trace["position"].values.tolist() if "position" in trace.coords else positions
+        return {"rows": positions, "labels": texts, "beside": beside}
+
+    def columns(self, trace: xr.Dataset) -> dict[str, Any]:
+        """Positions of the columns, with their names where they are not just numbers."""
+        return {"columns": trace[self.dims[1]].values.tolist(), "columnLabels": None}
+
+    def limit_column(self, trace: xr.Dataset, columns: list[int]) -> int | None:
+        """Find the column of the limit, whose distance is 0 by construction and settles nothing.
+
+        A decoding measures from the last iteration.
+        """
+        limit = columns[-1] if "iterations_used" in trace.variables else trace.attrs.get("limit")
+        return columns.index(int(limit)) if limit in columns and len(columns) > 1 else None
+
+    def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
+        """What can be shown in colour, with the words for its scale."""
+        names = [name for name in _SHOWN if name in trace.variables]
+        return [
+            {
+                "name": name,
+                "label": _LABELS[name],
+                "meaning": str(trace[name].attrs.get("long_name", "")),
+                "units": str(trace[name].attrs.get("units", "")),
+                "log": name != "entropy",
+            }
+            for name in names
+        ]
+
+    def values(self, trace: xr.Dataset, name: str) -> Numbers:
+        """Numbers of one variable [row, column]."""
+        values: Numbers = self.ordered(trace, name).values
+        return values
+
+    def exit_values(self, trace: xr.Dataset) -> dict[str, Numbers]:
+        """Numbers that exit rules compare with their thresholds [row, column], where the trace tells them."""
+        iterations = trace["iteration"].values
+        if len(iterations) < 2 or not np.array_equal(iterations, np.arange(len(iterations))):
+            return {}  # a rule looks at every iteration from the first on
+        if "exit_value" in trace.variables:
+            if trace.attrs.get("exit", "none") != "none":
+                return {}  # what came after the exits is not known
+            values = trace["exit_value"].transpose(*self.dims, "criterion")
+            recorded = {str(name): values.sel(criterion=name).values for name in values["criterion"].values}
+            return {name: table for name, table in recorded.items() if not np.isnan(table).all()}
+        found: dict[str, Numbers] = {}
+        for rule, source in _SUMMARIES.items():
+            if source in trace.variables:
+                data = self.ordered(trace, source)
+                data = data.isel(rank=0) if "rank" in data.dims else data
+                numbers = data.values if data.dtype.kind == "f" else data.values.astype(float)
+                found[rule] = criteria.exit_values(rule, numbers.T).T
+        return found
+
+
+class _Layers(Kind):
+    """Layers down, generated tokens across."""
+
+    def rows(self, trace: xr.Dataset) -> dict[str, Any]:
+        layers = trace["layer"].values.tolist()
+        return {"rows": layers, "labels": layer_names(select_layers(trace)), "beside": layers}
+
+    def columns(self, trace: xr.Dataset) -> dict[str, Any]:
+        count = trace.sizes["generated_token"]
+        names = [f"Gen{column}" for column in range(count)]
+        if trace["token_text"].ndim == 1:
+            texts = [visible_token(str(text)) for text in trace["token_text"].values]
+            names = [f"{name} “{text}”" for name, text in zip(names, texts, strict=True)]
+        return {"columns": list(range(count)), "columnLabels": names}
+
+    def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
+        name = str(trace.attrs.get("divergence", "kl"))
+        units = str(trace.attrs.get("units", "nats"))
+        units = "" if units == "1" else units
+        meaning = str(trace.attrs.get("direction", ""))
+        label = bar_label(trace).removesuffix(" (bits)")
+        return [{"name": name, "label": label, "meaning": meaning, "units": units, "log": False}]
+
+    def values(self, trace: xr.Dataset, name: str) -> Numbers:
+        del name
+        values: Numbers = select_layers(trace).values
+        return values
+
+    def exit_values(self, trace: xr.Dataset) -> dict[str, Numbers]:
+        del trace
+        return {}
+
+
+_TRACE: dict[str, Any] = {
+    "row": "Token", "rowPlural": "Tokens", "column": "Iteration", "axis": "Iterations at Test Time",
+    "map": "viridis",
+}  # fmt: skip
+_RECURRENCE = Kind("run_recurrence", ("token", "iteration"), {**_TRACE, "guess": "next"})
+_DECODING = Kind("run_decoding", ("generated_token", "iteration"), {**_TRACE, "guess": "own"})
+_LAYERS = _Layers(
+    "run_layer_kl",
+    ("layer", "generated_token"),
+    {
+        "row": "Layer", "rowPlural": "Layers", "column": "Generated token", "axis": "Generated Token",
+        "map": "YlOrRd", "guess": None,
+    },
+)  # fmt: skip
+
+
+def kind_of(trace: xr.Dataset) -> Kind:
+    """Say which kind a trace is of.
+
+    Raises
+    ------
+    TraceError
+        If it is no trace, has no cell, or more dimensions than a picture.
+    """
+    check_trace(trace)
+    if "layer" in trace.dims:
+        select_layers(trace)
+        return _LAYERS
+    if "lens" in trace.variables:
+        msg = (
+            "An explorer shows traces of run_recurrence, run_decoding and run_layer_kl, got one of run_lens."
+        )
+        raise TraceError(msg)
+    if "iterations_used" not in trace.variables:
+        select_distance(trace)
+        return _RECURRENCE
+    if 0 in (trace.sizes.get("generated_token", 0), trace.sizes.get("iteration", 0)):
+        msg = f"This decoding is empty: {dict(trace.sizes)}. Run it again with at least one new token."
+        raise TraceError(msg)
+    return _DECODING

@@ -1,0 +1,282 @@
+"""`explore`: a trace as a picture to move about in, alive in a notebook, in a saved one, and in a page."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+import xarray as xr
+
+from latentkit.errors import ArgumentError, TraceError, nearest
+from latentkit.explorer.data import COLOURMAPS, pack, unpack_header
+from latentkit.explorer.page import embedded, module, page, style
+from latentkit.explorer.picture import static_pictures
+from latentkit.plot.selection import chosen
+
+__all__ = ["TraceExplorer", "explore"]
+
+_LARGEST = 1_500_000  # bytes of a block that is stored in a notebook; a larger one is left to `save_html`
+_CHOICES = (
+    *("iteration", "token", "token_range", "variable", "colormap", "scale", "limits"),
+    *("criterion", "threshold", "theme"),
+)
+
+
+class TraceExplorer(anywidget.AnyWidget):
+    """A trace to move about in: a heatmap with sliders, a cursor, readouts and a threshold.
+
+    `explore` makes it. Every choice is a trait: it can be read, set, observed, and linked to other widgets
+    with ``ipywidgets.jslink``.
+
+    Attributes
+    ----------
+    iteration : int
+        The chosen column: an iteration; of layers the generated token.
+    token : int
+        The chosen row: a token's position; of a decoding its number among the new ones; of layers the layer.
+    token_range : [int, int]
+        First and last token shown.
+    variable : str
+        What the colour shows: "distance", "kl", "entropy" or "step_size", as far as the trace has them.
+    colormap : {"viridis", "cividis", "YlOrRd"}
+    scale : {"", "log", "linear"}
+        "" is what suits the variable.
+    limits : [float, float] or None
+        Values at the two ends of the colour scale; None finds those of the tokens shown.
+    criterion : str
+        An exit rule that the trace has the numbers for; "" is settled: below the threshold for good.
+    threshold : float or None
+        Of that. None: 1 % of each token's first value; for an exit rule its default.
+    theme : {"auto", "light", "dark"}
+        "auto" is that of the page around.
+    """
+
+    _esm = module()
+    _css = style()
+
+    data = traitlets.Bytes().tag(sync=True)
+    iteration = traitlets.Int().tag(sync=True)
+    token = traitlets.Int().tag(sync=True)
+    token_range = traitlets.List(traitlets.Int(), minlen=2, maxlen=2).tag(sync=True)
+    variable = traitlets.Unicode().tag(sync=True)
+    colormap = traitlets.Unicode().tag(sync=True)
+    scale = traitlets.Unicode().tag(sync=True)
+    limits = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
+    criterion = traitlets.Unicode().tag(sync=True)
+    threshold = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)
+    theme = traitlets.Unicode("auto").tag(sync=True)
+
+    def __init__(self, traces: Sequence[xr.Dataset], names: Sequence[str], **choices: Any) -> None:
+        block = self._take(traces, names)
+        panel = self._header["panels"][0]
+        start = {
+            "iteration": panel["columns"][-1],
+            "token": panel["rows"][-1],
+            "token_range": [min(panel["rows"]), max(panel["rows"])],
+            "variable": self._header["variables"][0]["name"],
+            "colormap": self._header["map"],
+        }
+        super().__init__(data=block, **(start | choices))
+
+    def show(self, *traces: xr.Dataset) -> None:
+        """Show another trace, or other two, in the same explorer; choices stay as far as they can.
+
+        Parameters
+        ----------
+        *traces : Dataset
+            As for `explore`.
+        """
+        names = [panel["name"] for panel in self._header["panels"]]
+        names = names if len(names) == len(traces) else _names(traces, None)
+        block = self._take(traces, names)
+        panel, variables = self._header["panels"][0], [one["name"] for one in self._header["variables"]]
+        rows, columns = panel["rows"], panel["columns"]
+        kept = {
+            "iteration": min(max(self.iteration, columns[0]), columns[-1]),
+            "token": self.token if self.token in rows else rows[-1],
+            "token_range": [min(rows), max(rows)],
+            "variable": self.variable if self.variable in variables else variables[0],
+        }
+        with self.hold_sync():
+            self.data = block
+            for name, value in kept.items():
+                setattr(self, name, value)
+
+    def save_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+        """Save the explorer, as it stands, as one file that any browser opens without a network.
+
+        Parameters
+        ----------
+        path : path
+            For example ``"faust.html"``.
+        title : str, optional
+            Heading of the page; by default it names the model.
+
+        Returns
+        -------
+        Path
+            Where it was saved.
+
+        Raises
+        ------
+        ArgumentError
+            If the folder does not exist.
+        """
+        path = Path(path)
+        if not path.parent.is_dir():
+            msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
+            raise ArgumentError(msg)
+        alt = " ".join(picture.alt for picture in self._pictures())
+        title = title or f"A trace of {' and '.join(_names(self._traces, None))}"
+        path.write_text(page(self.data, self._choices(), title=title, alt=alt), encoding="utf-8")
+        return path
+
+    def _take(self, traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
+        block = pack(traces, names)
+        self._traces, self._header = list(traces), unpack_header(block)
+        return block
+
+    def _choices(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _CHOICES}
+
+    def _pictures(self) -> list[Any]:
+        first, last = self.token_range
+        return static_pictures(self._traces, slice(first, last + 1))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Hand over the live widget and, for where there is no kernel, the same as HTML."""
+        shown: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
+        if shown is None:
+            return None
+        pictures = self._pictures()
+        instead = "".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
+        small = len(self.data) <= _LARGEST
+        shown[0]["text/html"] = embedded(self.data, self._choices(), instead) if small else instead
+        shown[0]["text/plain"] = "\n".join(picture.alt for picture in pictures)
+        return shown
+
+    @traitlets.validate("variable", "colormap", "scale", "criterion", "theme")
+    def _one_of_the_known(self, proposal: Any) -> str:
+        name, value = proposal["trait"].name, proposal["value"]
+        known = {
+            "variable": [one["name"] for one in self._header["variables"]],
+            "colormap": COLOURMAPS,
+            "scale": ("", "log", "linear"),
+            "criterion": ("", *(rule["name"] for rule in self._header["rules"])),
+            "theme": ("auto", "light", "dark"),
+        }[name]
+        if value not in known:
+            msg = f"{name} is {value!r}, which this explorer does not have. {nearest(value, known)}"
+            raise ArgumentError(msg)
+        return str(value)
+
+    @traitlets.validate("iteration", "token")
+    def _there(self, proposal: Any) -> int:
+        name, value = proposal["trait"].name, int(proposal["value"])
+        positions = self._header["panels"][0]["columns" if name == "iteration" else "rows"]
+        if value not in positions:
+            what = self._header["column" if name == "iteration" else "row"].lower()
+            msg = f"There is no {what} {value}; there are {min(positions)} to {max(positions)}."
+            raise ArgumentError(msg)
+        return value
+
+    @traitlets.validate("limits", "token_range")
+    def _two_in_order(self, proposal: Any) -> list[Any] | None:
+        name, value = proposal["trait"].name, proposal["value"]
+        if value is None:
+            return None
+        fine = len(value) == 2 and all(map(math.isfinite, value)) and value[0] <= value[1]
+        if not fine or (name == "limits" and value[0] == value[1]):
+            msg = f"{name} must be two numbers, the lower one first, got {value!r}."
+            raise ArgumentError(msg)
+        return list(value)
+
+    @traitlets.validate("threshold")
+    def _above_zero(self, proposal: Any) -> float | None:
+        value = proposal["value"]
+        if value is not None and not 0 < value < math.inf:
+            msg = f"threshold is {value!r}; pass a number above 0, or None for the usual one."
+            raise ArgumentError(msg)
+        return None if value is None else float(value)
+
+
+def explore(
+    trace: xr.Dataset,
+    beside: xr.Dataset | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    tokens: slice | None = None,
+    **choices: Any,
+) -> TraceExplorer:
+    """Move about in a trace: an iteration slider, a cursor, what would be said there, and a threshold.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_recurrence``, ``run_decoding`` or ``run_layer_kl``, or one that was saved and opened again.
+    beside : Dataset, optional
+        Another trace of the same kind, shown beside it; the cursors go together.
+    names : sequence of str, optional
+        What stands above the two; by default their models' names.
+    tokens : slice, optional
+        Tokens shown at first, as for `plot_convergence`; all of them by default.
+    **choices
+        Where to begin: any attribute of `TraceExplorer`, such as ``iteration=8`` or ``variable="kl"``.
+
+    Returns
+    -------
+    TraceExplorer
+        A widget; the end of a cell shows it. In a saved notebook it goes on working without a kernel and
+        without a network where the notebook is trusted, and is a picture with alt text elsewhere.
+
+    Raises
+    ------
+    TraceError
+        If the trace is of another kind, empty, or has several seeds or prompts.
+    ArgumentError
+        If a choice has no meaning for this trace.
+
+    Examples
+    --------
+    >>> import latentkit as lk
+    >>> trace = lk.run_recurrence(lk.load_model("nano-untrained"), "Hello", iterations=4, progress=False)
+    >>> explorer = lk.explore(trace, iteration=2)
+    >>> explorer.iteration, explorer.variable
+    (2, 'distance')
+    """
+    if unknown := [name for name in choices if name not in _CHOICES]:
+        msg = f"An explorer has no {unknown[0]!r}. {nearest(unknown[0], _CHOICES)}"
+        raise ArgumentError(msg)
+    traces = [trace] if beside is None else [trace, beside]
+    if tokens is not None:
+        choices["token_range"] = _token_range(trace, tokens)
+        choices.setdefault("token", choices["token_range"][1])
+    return TraceExplorer(traces, _names(traces, names), **choices)
+
+
+def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
+    dim = "generated_token" if "iterations_used" in trace.variables else "token"
+    if dim not in trace.coords:
+        msg = "`tokens` chooses among tokens, and this dataset has layers. Leave it out."
+        raise TraceError(msg)
+    positions = trace[dim].values
+    rows = chosen("tokens", tokens, positions)
+    return [int(positions[rows[0]]), int(positions[rows[-1]])]
+
+
+def _names(traces: Sequence[xr.Dataset], names: Sequence[str] | None) -> list[str]:
+    """Name the traces: as told, else by their models, with a letter where these are the same."""
+    if names is not None:
+        if isinstance(names, str) or len(names) != len(traces):
+            msg = f"`names` must be {len(traces)} texts, one for each trace, got {names!r}."
+            raise ArgumentError(msg)
+        return [str(name) for name in names]
+    models = [str(getattr(trace, "attrs", {}).get("model", "trace")) for trace in traces]
+    if len(set(models)) == len(models):
+        return models
+    return [f"{model} {letter}" for model, letter in zip(models, "AB", strict=False)]
