@@ -30,13 +30,13 @@ def test_the_right_claims_may_be_named_in_any_form(given):
 @pytest.mark.parametrize("letter", "ACDFG")
 def test_a_claim_too_much_is_named_with_its_reason(letter):
     said = str(classroom.caption_claims(result()).check("BE" + letter))
-    assert said.startswith(f"Not yet. {letter} claims more than the picture shows: ")
+    assert said.startswith(f"Not yet. {letter} is not supported: ")
 
 
 @pytest.mark.parametrize("given", ["B", "E"])
 def test_a_missing_claim_is_counted_and_not_named(given):
     assert str(classroom.caption_claims(result()).check(given)) == (
-        "Not yet. What you named is supported; the picture supports one more claim."
+        "Not yet. What you named is supported, but one more claim is, too."
     )
 
 
@@ -55,9 +55,7 @@ def test_of_tokens_that_are_a_part_the_true_number_is_named():
 def test_where_all_layers_are_drawn_in_order_two_more_claims_are_supported():
     exercise = classroom.caption_claims(result([0, 1, 2, 3], 4))
     assert str(exercise.check("ABCE")).startswith("Right. ")
-    assert str(exercise.check("BE")) == (
-        "Not yet. What you named is supported; the picture supports 2 more claims."
-    )
+    assert str(exercise.check("BE")) == ("Not yet. What you named is supported, but 2 more claims are, too.")
 
 
 def test_a_last_row_of_zeros_supports_nothing_about_the_definition():
@@ -75,7 +73,7 @@ def test_what_names_no_claim_is_told_what_an_answer_looks_like(given):
 def test_hint_gives_no_letter_away_and_the_solution_gives_all_with_reasons():
     exercise = classroom.caption_claims(result())
     assert "B" not in exercise.clue
-    assert exercise.worked.startswith("B, E.\nA: no. the rows stand in the order that was asked for")
+    assert exercise.worked.startswith("B, E.\nA: no, the rows stand in the order that was asked for")
 
 
 @pytest.mark.parametrize(

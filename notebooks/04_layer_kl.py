@@ -1,0 +1,291 @@
+# %% [markdown]
+# # What does a layer do? Three questions to one model
+#
+# In published pictures of language models you will meet this one: a table of coloured cells, a row for each
+# of a few layers, a column for each word that the model writes, and a bar that says "KL". *Which layers do
+# the work?* the text beside it asks, and the dark cells seem to answer.
+#
+# The picture that this lesson follows (here F5) has the rows 0, 15, 18, 17, 16, 19, 20, 21, 27, the columns
+# Gen0 to Gen4, and comes from a model of 28 layers. Which work it belongs to is not known, and people who
+# read values off its cells do not agree. So we do not copy its values. We make a picture *of this kind*, and
+# find that there are at least three, for there are at least three questions that a "KL by layer" can answer.
+#
+# **What is measured.** A model answers "what comes next?" with a probability for every token. How far apart
+# are two such answers $p$ and $q$? The *Kullback–Leibler divergence* says it:
+#
+# $$\mathrm{KL}(p \,\Vert\, q) = \sum_k p_k \log \frac{p_k}{q_k}$$
+#
+# It is 0 where both agree and never negative. With the natural logarithm its unit is called *nat*. Mind the
+# order: $p$ is the *reference*, and $q$ pays for every token that $p$ finds likely and $q$ does not. Here
+# $p$ is nearly sure of one of two tokens, and $q$ tosses a coin.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from IPython.display import Markdown, display
+
+import latentkit as lk
+from latentkit import classroom, criteria
+from latentkit.plot import layer_kl_limits, with_alt
+
+p, q = np.log([0.9, 0.1]), np.log([0.5, 0.5])
+print(f"KL(p ‖ q) = {criteria.kl_divergence(p, q):.2f}, KL(q ‖ p) = {criteria.kl_divergence(q, p):.2f}")
+
+# %% [markdown]
+# Two numbers for one pair. "The KL between them" is therefore not yet a statement; say which is the
+# reference.
+#
+# ## nano, 28 layers deep
+#
+# nano has only three kinds of layers. The **prelude** reads the tokens, the **core** is the block that
+# repeats, and the **coda** turns the last state into a prediction. But each time the core runs is a step of
+# its own, so we may count every one as a layer. `run_layer_kl` lets the core run as often as makes 28
+# layers, if we do not ask for another number of iterations.
+
+# %%
+model = lk.load_model("nano")
+text = "It was 3 o'clock in the"
+rows = [0, 15, 18, 17, 16, 19, 20, 21, 27]
+effect = lk.run_layer_kl(model, text, new_tokens=5, layers=rows, progress=False)
+effect["iteration"].to_dataframe()[["stack", "iteration"]].T
+
+# %%
+# NBVAL_CHECK_OUTPUT
+assert effect["layer"].values.tolist() == rows
+assert (effect["stack"].sel(layer=[0, 27]) == ["prelude", "coda"]).all()
+print(f"{effect.layers_of_model} layers in all, of which {effect.sizes['layer']} are drawn,")
+print(f"for {effect.sizes['generated_token']} new tokens")
+
+# %%
+new = "".join(effect["token_text"].values)
+Markdown(
+    f"The core runs {effect.iterations} times. This is what nano writes after the text, each time the "
+    f"likeliest token: `{new!r}`. *Gen0* is the prediction of the first, *Gen1* of the second, and so on."
+)
+
+# %% [markdown]
+# ## First question: does the end need this layer?
+#
+# We take one layer out. What went into it comes out of it, unchanged; everything after it runs as usual. The
+# reference is the prediction of the whole model, the other one that of the model without this layer. In
+# `run_layer_kl` this is called the **effect** of a layer.
+#
+# **Predict first.** Which row will be the darkest? And will there be a difference between the rows 15 to 21,
+# which are iterations 15 to 21 of one and the same block? (The rows stand in the order of the published
+# picture, which is not quite the order of the layers.)
+
+# %%
+with_alt(lk.plot_layer_kl(effect, annotate=True))
+
+# %%
+mean = effect.kl.mean("generated_token")
+core = mean.where(effect["stack"] == "core", drop=True)
+around = mean.sel(layer=[0, 27])
+assert (effect.kl >= 0).all()
+Markdown(
+    f"On average over the five tokens, the prediction moves by {around[0]:.2g} nats without layer 0, by "
+    f"{around[1]:.2g} without layer 27, and by at most {core.max():.1g} without one of the iterations "
+    "15 to 21. "
+    + ("The layers at both ends matter more." if core.max() < around.min() else "Being at an end is not all.")
+)
+
+# %% [markdown]
+# ## Second question: does this layer already know the end?
+#
+# Now nothing is taken out. We stop after a layer and ask for a prediction at once: after an iteration by way
+# of the coda, as in lesson 0, and elsewhere through the final norm and the head alone, which is called the
+# *logit lens*. The reference is the prediction of the whole model, as before. This is the **lens**.
+#
+# **Predict first.** One row must be 0 in every cell, whatever the model is. Which one, and why? Does the
+# published picture, whose lowest value is about 0.2, have such a row?
+
+# %%
+lens = lk.run_layer_kl(model, text, layers=rows, definition="lens", progress=False)
+with_alt(lk.plot_layer_kl(lens, annotate=True))
+
+# %%
+assert (lens.kl.sel(layer=27) == 0).all()
+guess = lens.kl.mean("generated_token")
+Markdown(
+    f"The last row is 0, since there the prediction is compared with itself. Layer 0 is "
+    f"{guess.sel(layer=0):.2g} nats away from the end, layer 15 {guess.sel(layer=15):.1g}. The published "
+    "picture has no row of zeros, so whatever it shows, it is not this."
+)
+
+# %% [markdown]
+# ## Third question: do two texts differ here?
+#
+# Now two whole runs, each with all its layers: one reads the text as it is, the other reads it with another
+# hour. We stop both after the same layer and compare what they would say. (Both read the tokens of the first
+# run afterwards, so that column by column only the hour differs.) These are **two runs**.
+#
+# **Predict first.** Will the two predictions drift apart from layer to layer, or come closer again?
+
+# %%
+other = text.replace("3", "9")
+two = lk.run_layer_kl(model, text, layers=rows, definition="two_runs", source=other, progress=False)
+with_alt(lk.plot_layer_kl(two, annotate=True))
+
+# %%
+apart = two.kl.mean("generated_token")
+change = (apart.sel(layer=21) - apart.sel(layer=15)).item()
+Markdown(
+    f"Behind layer 0 the two predictions differ by {apart.sel(layer=0):.1g} nats, at the end by "
+    f"{apart.sel(layer=27):.1g}. From iteration 15 to iteration 21 the difference "
+    + ("does not change any more." if abs(change) < 0.01 * apart.max() else f"changes by {change:+.1g}.")
+)
+
+# %% [markdown]
+# ## One model, one text, three pictures
+#
+# Here they are beside each other. All three could be printed with the same words: *KL divergence by layer
+# and generated token*. Every picture has a colour scale of its own, so compare rows within a picture.
+
+# %%
+three = {"Does the end need it?": effect, "Does it know the end?": lens, "Do two texts differ?": two}
+figure, places = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
+for ax, (question, result) in zip(places, three.items(), strict=True):
+    lk.plot_layer_kl(result, title=question, ax=ax)
+with_alt(figure)
+
+# %%
+table = xr.Dataset(
+    {one.definition: one.kl.mean("generated_token").reset_coords(drop=True) for one in three.values()}
+)
+table.to_dataframe().round(4)
+
+# %%
+darkest = {
+    name.replace("_", " "): sorted(values["layer"].values[values > 0.99 * values.max()].tolist())
+    for name, values in table.items()
+}
+assert all(found and set(found) <= set(rows) for found in darkest.values())
+Markdown(
+    "The darkest rows on average, up to 1 %: "
+    + "; ".join(f"**{name}**: layer {', '.join(map(str, found))}" for name, found in darkest.items())
+    + ". The same model, the same text, and the same nine rows."
+)
+
+# %% [markdown]
+# | | a dark row says | it does not say |
+# |---|---|---|
+# | **effect** | what follows cannot make up for the loss of this layer | what the layer holds or does |
+# | **lens** | this layer is far from saying what the model will say | that the layer is useless |
+# | **two runs** | the two runs would say different things here | which of the two is right |
+#
+# The published picture has its lowest row at layer 0, a last row that is not 0, a peak in the middle, and
+# less colour from token to token. That fits the first kind best. It does not *prove* it; the words
+# beside a picture have to say what was done.
+#
+# ## One block, many places
+#
+# Layers 1 to 26 of nano are one block with one set of weights. Let us look at the effect of every one of
+# them, and at all the others too.
+#
+# **Predict first.** The weights are the same. Will the effects be?
+
+# %%
+whole = lk.run_layer_kl(model, text, progress=False)
+ax = lk.plot_layer_profile(whole)
+ax.set_yscale("log", nonpositive="mask")
+with_alt(ax)
+
+# %%
+core = whole.kl.mean("generated_token").where(whole["stack"] == "core", drop=True)
+assert (core["block"] == 0).all()
+assert core.max() > core.min()
+Markdown(
+    f"The same weights, and yet the mean effect lies between {core.min():.0e} nats (layer "
+    f"{int(core.idxmin())}) and {core.max():.2g} nats (layer {int(core.idxmax())}). (nano computes with "
+    "about seven digits, so what lies near a millionth or below it is rounding.)"
+)
+
+# %% [markdown]
+# So the effect belongs to a *place*, not to what a layer has learned. In lesson 2 you have seen why: from
+# wherever a state is, the iterations that follow pull it to the same point of rest. Leave out an early one,
+# and many are left that repair the damage; leave out the last, and none is. Ordinary models repair
+# themselves too, with layers that differ from each other: McGrath et al. (2023), *The Hydra Effect*,
+# [arXiv:2307.15771](https://arxiv.org/abs/2307.15771). A pale row in a picture of effects may therefore
+# mean "not needed" or "well replaced", and the picture cannot tell which.
+#
+# If this is right, then it depends on the number of iterations that follow, and we can choose this number.
+#
+# **Predict first.** Let nano run the core only 4 times instead of 26. What becomes of the effect of layer 1,
+# the first iteration?
+#
+# The first slider says how many iterations nano runs, the second which layers are drawn, the third which
+# new tokens. All pictures are about the same new tokens and have the same colour scale.
+
+# %%
+depths = [1, 2, 4, 8, 16, 26]
+same = effect["token_id"].values.tolist()
+results = [
+    lk.run_layer_kl(model, text, continuation=same, iterations=depth, progress=False) for depth in depths
+]
+lk.slide_layer_kl(results)
+
+# %%
+figure, places = plt.subplots(1, 2, figsize=(11, 7), layout="constrained")
+for ax, result in zip(places, (results[2], results[-1]), strict=True):
+    title = f"{result.iterations} iterations"
+    lk.plot_layer_kl(result, limits=layer_kl_limits(*results), title=title, ax=ax)
+with_alt(figure)
+
+# %%
+first = [result.kl.sel(layer=1).mean().item() for result in results]
+assert first[0] > first[-1]
+Markdown(
+    "Mean effect of layer 1, the first iteration: "
+    + ", ".join(f"{value:.1g} of {depth}" for depth, value in zip(depths, first, strict=True))
+    + ". The layer and its weights are the same each time; only what follows it differs."
+)
+
+# %% [markdown]
+# ## A model of 28 layers, for those who are online
+#
+# Ordinary language models do not repeat a block, and `run_layer_kl` takes them too: any causal model by its
+# name on the Hugging Face hub. Qwen2.5-1.5B has 28 layers, as the model behind the published picture.
+# The next cell stays off unless you write `True`: it fetches about 3 GB, once, and needs about 4 GB of
+# memory. Is its effect, too, small in the middle?
+
+# %%
+online = False
+if online:
+    large = lk.load_model("Qwen/Qwen2.5-1.5B")
+    far = lk.run_layer_kl(large, text, layers=rows)
+    display(with_alt(lk.plot_layer_kl(far, annotate=True)))
+else:
+    print("Not asked for, so nothing was fetched.")
+
+# %% [markdown]
+# ## Your turn
+#
+# Take the first picture once more, the effect, with its nine rows. Below a picture stands a *caption*, and
+# captions like to say more than pictures do.
+
+# %%
+exercise = classroom.caption_claims(effect)
+exercise
+
+# %%
+answer = None  # put letters in quotation marks in place of None and run this cell again
+exercise.check(answer)
+
+# %%
+exercise.hint()
+
+# %%
+exercise.solution()
+
+# %% [markdown]
+# ## What you can say now
+#
+# * "KL by layer" is not one measurement. Does the end need the layer, does the layer know the end, do two
+#   runs differ there: each is a question of its own, with its own picture.
+# * A divergence has a reference and a direction, and a picture without them is not finished.
+# * One and the same block has a large effect at one place and next to none at another. An effect tells about
+#   place and repair, not about what a layer has learned.
+# * A picture of some layers, of one model, on one text, says nothing of other layers, models and texts. For
+#   texts there is a remedy: give `run_layer_kl` a list of them, and it returns the mean with its interval.
