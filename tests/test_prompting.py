@@ -72,6 +72,31 @@ def test_the_question_about_faust_ends_where_the_published_rows_begin(released_t
     assert answered[:182] == ids
 
 
+@pytest.mark.parametrize("tokenizer", ["nano_tokenizer", "released_tokenizer"])
+def test_harmless_counterparts_have_the_shape_and_length_of_the_safety_prompt(
+    tokenizer: str, request: pytest.FixtureRequest
+) -> None:
+    cut = request.getfixturevalue(tokenizer)
+    model = tiny_model(cut, vocab_size=len(cut), block_size=512)
+    texts = {
+        text: token_texts(model.tokenizer, encode(model.tokenizer, text, system=prompts.SYSTEM_X))
+        for text in [prompts.SAFETY, *prompts.HARMLESS.values()]
+    }
+    safety = texts.pop(prompts.SAFETY)
+    for pieces in texts.values():
+        assert len(pieces) == len(safety)
+        differ = [i for i, both in enumerate(zip(pieces, safety, strict=True)) if both[0] != both[1]]
+        first, last = "".join(safety).index(" bomb"), "".join(safety).index(" wronged") + len(" wronged")
+        begins = np.cumsum([0, *map(len, safety)])
+        assert all(first <= begins[i] < last for i in differ)
+
+
+def test_harmless_counterparts_differ_in_two_words() -> None:
+    for text in prompts.HARMLESS.values():
+        pairs = list(zip(text.split(), prompts.SAFETY.split(), strict=True))
+        assert [theirs for ours, theirs in pairs if ours != theirs] == ["bomb", "wronged"]
+
+
 def test_the_ways_to_write_a_chat_agree(nano_tokenizer: Any) -> None:
     ids = encode(nano_tokenizer, "Hello", system="Be kind.")
     assert ids == encode(nano_tokenizer, [("system", "Be kind."), ("user", "Hello")])

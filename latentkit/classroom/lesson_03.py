@@ -42,8 +42,8 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
         answer, f"number {answer + 1} from the longest"
     )
     worth = (
-        f"{name} is {place} of {count}. If danger made no difference, each of the {count} prompts would be as "
-        f"likely as the others to stand in that place: once in {count} times by chance alone."
+        f"{name} is {place} of {count}. If danger made no difference, each of the {count} prompts would be "
+        f"as likely as the others to stand in that place: once in {count} times by chance alone."
     )
 
     def judge(given: Any) -> Judgement:
