@@ -49,7 +49,7 @@ model = lk.load_model("nano")
 text = "It was 3 o'clock in the"
 rows = [0, 15, 18, 17, 16, 19, 20, 21, 27]
 effect = lk.run_layer_kl(model, text, new_tokens=5, layers=rows, progress=False)
-effect["iteration"].to_dataframe()[["stack", "iteration"]].T
+effect[["stack", "iteration"]].to_dataframe()[["stack", "iteration"]].T
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -92,6 +92,8 @@ Markdown(
 )
 
 # %% [markdown]
+# (A number such as 2e-05 is short for 0.00002.)
+#
 # ## Second question: does this layer already know the end?
 #
 # Now nothing is taken out. We stop after a layer and ask for a prediction at once: after an iteration by way
@@ -216,7 +218,8 @@ Markdown(
 # the first iteration?
 #
 # The first slider says how many iterations nano runs, the second which layers are drawn, the third which
-# new tokens. All pictures are about the same new tokens and have the same colour scale.
+# new tokens. All pictures are about the same new tokens and have the same colour scale, made for the core;
+# the layers around it may lie beyond its end.
 
 # %%
 depths = [1, 2, 4, 8, 16, 26]
@@ -224,13 +227,13 @@ same = effect["token_id"].values.tolist()
 results = [
     lk.run_layer_kl(model, text, continuation=same, iterations=depth, progress=False) for depth in depths
 ]
-lk.slide_layer_kl(results)
+limits = layer_kl_limits(*(one.where(one["stack"] == "core", drop=True) for one in results))
+lk.slide_layer_kl(results, limits=limits)
 
 # %%
 figure, places = plt.subplots(1, 2, figsize=(11, 7), layout="constrained")
 for ax, result in zip(places, (results[2], results[-1]), strict=True):
-    title = f"{result.iterations} iterations"
-    lk.plot_layer_kl(result, limits=layer_kl_limits(*results), title=title, ax=ax)
+    lk.plot_layer_kl(result, limits=limits, title=f"{result.iterations} iterations", ax=ax)
 with_alt(figure)
 
 # %%

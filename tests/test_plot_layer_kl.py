@@ -138,6 +138,13 @@ def test_limits_can_be_those_of_the_published_figure():
     assert plot_layer_kl(fake(), limits=(0.2, 1.4)).collections[0].get_clim() == (0.2, 1.4)
 
 
+@pytest.mark.parametrize(
+    ("limits", "ends"), [(None, "neither"), ((1, 9), "max"), ((2, 10), "min"), ((2, 9), "both")]
+)
+def test_the_colour_bar_says_where_values_lie_beyond_its_ends(limits, ends):
+    assert bar(plot_layer_kl(fake(), limits=limits)).extend == ends
+
+
 def test_values_are_written_into_their_cells_dark_on_light_and_light_on_dark():
     ax = plot_layer_kl(fake([3, 4], "ab", [[0.25, 0.5], [1.0, 1.25]]), annotate=True)
     written = {text.get_position(): text for text in ax.texts if text.get_text() != note(ax)}
@@ -226,7 +233,10 @@ def test_the_profile_has_a_line_for_each_token_and_its_interval():
     low = ax.collections[0].get_paths()[0].vertices[:, 1].min()
     assert low == pytest.approx(float(result.kl_low[:, 0].min()))
     assert len(plot_layer_profile(fake()).collections) == 0
-    assert alt_text(ax).startswith("Lines of KL(clean ‖ intervened) in nats")
+    assert alt_text(ax) == (
+        "Lines of KL(clean ‖ intervened) in nats over 3 layers 0, 1, 2, one line for each generated token "
+        "Gen0 to Gen1. Values range from 1 to 3.1; the largest is layer 1 at Gen1."
+    )
 
 
 def test_of_tokens_that_are_a_part_the_numbers_are_the_true_ones():

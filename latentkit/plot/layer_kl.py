@@ -17,6 +17,7 @@ from latentkit.plot.labels import font_characters, thin, token_label
 from latentkit.plot.layer_selection import (
     bar_label,
     describe_layer_kl,
+    describe_layer_profile,
     finite_limits,
     in_order,
     layer_names,
@@ -97,11 +98,7 @@ def plot_layer_kl(
     if annotate:
         _write_values(ax, values.values, mesh)
     if colorbar:
-        figure = ax.get_figure()
-        assert figure is not None
-        aspect = ax.get_window_extent().height * 72 / figure.dpi / _BAR_WIDTH
-        bar = figure.colorbar(mesh, ax=ax, label=bar_label(result), pad=0.03, fraction=0.06, aspect=aspect)
-        bar.ax.tick_params(labelsize="small")
+        _add_bar(ax, mesh, bar_label(result))
     add_note(ax, _note(result, values, sort, masked=mask_zero))
     set_alt_text(ax, describe_layer_kl(result, sort=sort, mask_zero=mask_zero))
     return ax
@@ -148,7 +145,7 @@ def plot_layer_profile(result: xr.Dataset, *, ax: Axes | None = None, **line_kwa
     ax.set_xlabel("Layer")
     ax.set_ylabel(bar_label(result))
     ax.legend(title="Generated Token", fontsize="small")
-    set_alt_text(ax, describe_layer_kl(result, sort="layer").replace("Heatmap", "Lines", 1))
+    set_alt_text(ax, describe_layer_profile(result))
     return ax
 
 
@@ -173,6 +170,19 @@ def _new_axes(rows: int, columns: int) -> Axes:
     width = min(max(columns * _COLUMN_WIDTH + 1.9, 5.0), 14.0)
     _, ax = plt.subplots(figsize=(width, height), FigureClass=AltFigure, layout="constrained")
     return ax
+
+
+def _add_bar(ax: Axes, mesh: QuadMesh, label: str) -> None:
+    """Add the colour bar; pointed ends say that values lie beyond it."""
+    figure = ax.get_figure()
+    assert figure is not None
+    low, high = mesh.get_clim()
+    known = np.ma.masked_array(mesh.get_array()).compressed()
+    beyond = bool((known < low).any()), bool((known > high).any())
+    extend = ("neither", "min", "max", "both")[beyond[0] + 2 * beyond[1]]
+    aspect = ax.get_window_extent().height * 72 / figure.dpi / _BAR_WIDTH
+    bar = figure.colorbar(mesh, ax=ax, label=label, extend=extend, pad=0.03, fraction=0.06, aspect=aspect)
+    bar.ax.tick_params(labelsize="small")
 
 
 def _label_columns(ax: Axes, result: xr.Dataset, values: xr.DataArray) -> None:

@@ -13,6 +13,7 @@ from latentkit.plot.labels import token_label
 __all__ = [
     "bar_label",
     "describe_layer_kl",
+    "describe_layer_profile",
     "finite_limits",
     "in_order",
     "layer_kl_limits",
@@ -160,22 +161,44 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
         As `plot_layer_kl`.
     """
     values = in_order(select_layers(result, mask_zero=mask_zero), sort)
+    return (
+        f"Heatmap of {_quantity(result)}: {_layers(values)} from top to bottom, generated tokens "
+        f"{_tokens(values)} from left to right. {_range(result, values)}"
+    )
+
+
+def describe_layer_profile(result: xr.Dataset) -> str:
+    """Say in words what `plot_layer_profile` shows; its alt text."""
+    values = in_order(select_layers(result), "layer")
+    return (
+        f"Lines of {_quantity(result)} over {_layers(values)}, one line for each generated token "
+        f"{_tokens(values)}. {_range(result, values)}"
+    )
+
+
+def _quantity(result: xr.Dataset) -> str:
+    units = str(result.attrs.get("units", "nats")).replace("1", "no unit")
+    return f"{result.attrs.get('direction', bar_label(result))} in {units}"
+
+
+def _layers(values: xr.DataArray) -> str:
     layers = values["layer"].values.tolist()
     order = ", ".join(map(str, layers)) if len(layers) <= 12 else f"{layers[0]} … {layers[-1]}"
-    count = f"{len(layers)} layers" if len(layers) > 1 else "layer"
+    return f"{len(layers)} layers {order}" if len(layers) > 1 else f"layer {order}"
+
+
+def _tokens(values: xr.DataArray) -> str:
     numbers = values["generated_token"].values.tolist()
-    tokens = f"Gen{numbers[0]} to Gen{numbers[-1]}" if len(numbers) > 1 else f"Gen{numbers[0]}"
-    direction = str(result.attrs.get("direction", bar_label(result)))
-    units = str(result.attrs.get("units", "nats")).replace("1", "no unit")
-    text = (
-        f"Heatmap of {direction} in {units}: {count} {order} from top to bottom, generated tokens {tokens} "
-        "from left to right."
-    )
+    return f"Gen{numbers[0]} to Gen{numbers[-1]}" if len(numbers) > 1 else f"Gen{numbers[0]}"
+
+
+def _range(result: xr.Dataset, values: xr.DataArray) -> str:
+    """Say how large the values are and where the largest stands."""
     known = values.values[np.isfinite(values.values)]
     if not known.size:
-        return f"{text} No value is known."
+        return "No value is known."
     row, column = np.unravel_index(np.nanargmax(values.values), values.shape)
-    where = f"layer {layers[row]} at Gen{numbers[column]}"
+    where = f"layer {values['layer'].values[row]} at Gen{values['generated_token'].values[column]}"
     if result["token_text"].ndim == 1:
         where += f" “{token_label(str(result['token_text'].values[column]))}”"
-    return f"{text} Values range from {known.min():.3g} to {known.max():.3g}; the largest is {where}."
+    return f"Values range from {known.min():.3g} to {known.max():.3g}; the largest is {where}."
