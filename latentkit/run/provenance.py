@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -29,8 +30,41 @@ def provenance(model: RecurrentModel[Any]) -> dict[str, str | int]:
     }
 
 
+_Seen = tuple[tuple[Any, ...], ...]
+_known: WeakKeyDictionary[torch.nn.Module, tuple[_Seen, str]] = WeakKeyDictionary()
+
+
 def weights_digest(module: torch.nn.Module) -> str:
-    """Return 16 hexadecimal digits that change with any weight (SHA-256 over names, shapes and bytes)."""
+    """Return 16 hexadecimal digits that change with any weight (SHA-256 over names, shapes and bytes).
+
+    The digest of a module is kept and used again as long as its weights look untouched: the same memory, the
+    same count of changes in torch, and the same sums of their rows. The sums are there for what torch does
+    not count, a write through ``.data`` or a shared numpy array; only one that keeps the sum of every row
+    (two numbers of a row exchanged) would go unnoticed.
+    """
+    seen = tuple(_looks(name, weight) for name, weight in module.named_parameters())
+    before, digest = _known.get(module, (None, ""))
+    if seen != before:
+        digest = _whole_digest(module)
+        _known[module] = (seen, digest)
+    return digest
+
+
+def _looks(name: str, weight: torch.Tensor) -> tuple[Any, ...]:
+    # The count of changes in place is private in name only: torch documents it; inference mode has none.
+    version = 0 if weight.is_inference() else weight._version  # noqa: SLF001
+    return (name, weight.data_ptr(), version, weight.device, weight.dtype, *weight.shape, _row_sums(weight))
+
+
+def _row_sums(weight: torch.Tensor) -> bytes:
+    """Sum the bytes of each row as whole numbers: some thirty times as fast as a digest."""
+    rows = weight.detach().contiguous().view(weight.shape[0] if weight.dim() > 1 else 1, -1)
+    row = rows.view(torch.uint8)
+    widest = torch.int64 if row.shape[1] % 8 == 0 and row.storage_offset() % 8 == 0 else torch.uint8
+    return row.view(widest).sum(-1, dtype=torch.int64).cpu().numpy().tobytes()
+
+
+def _whole_digest(module: torch.nn.Module) -> str:
     named = list(module.named_parameters())
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter lock
         digests = pool.map(_tensor_digest, (weight for _, weight in named))
