@@ -327,7 +327,8 @@ def _uniform(like: Array) -> Array:
 
 
 #: Exit rules by name. All but the last are those of the released code [1]_, with its thresholds and first
-#: values; "acceleration" is the second difference of the state, small twice in a row [2]_.
+#: values; "acceleration" is the second difference of the state, small twice in a row [2]_; being a length
+#: and no ratio it has no threshold that suits every model, and the default here is a choice of ours.
 #:
 #: .. [1] Geiping et al. (2025), arXiv:2502.05171, section 6. .. [2] Pappone et al. (2025), arXiv:2509.23314.
 EXIT_RULES: dict[str, ExitRule] = {

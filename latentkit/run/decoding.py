@@ -143,7 +143,8 @@ def run_decoding(
     An interrupt (Ctrl-C) returns the tokens decoded so far as a valid trace, with a warning. Criteria and
     cache strategies are those of Geiping et al. (2025), arXiv:2502.05171, section 6; "acceleration" is that
     of Pappone et al. (2025), arXiv:2509.23314: ‖(x_i − x_{i−1}) − (x_{i−1} − x_{i−2})‖₂ below the threshold
-    twice in a row. Being a length and no ratio, it depends on the model's size and number format.
+    twice in a row. Being a length and no ratio, it depends on the model's size and number format, and its
+    default threshold is a choice of ours: sweep it (`measure.exit_iteration`) before you rely on it.
 
     Examples
     --------
