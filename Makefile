@@ -48,23 +48,25 @@ lint: $(VENV)/.test
 notebooks: $(VENV)/.test
 	$(python) .ci/notebooks.py $(ARGS)
 
-# Three stages: a language, then problems that grow harder, then both while the learning rate sinks. The model card
-# says what came of it. A second call goes on from the last checkpoint.
-train = OMP_WAIT_POLICY=PASSIVE $(python) -m latentkit.cli train
-text = $(CORPUS)/books.txt.xz=$(1) $(CORPUS)/docs.txt.xz=$(2) $(CORPUS)/math_chat.jsonl.xz=$(3) $(CORPUS)/other_chat.jsonl.xz=$(4)
-held = injection_scale=0.35 hold_injection=yes shallow_share=0
-hops = composition,composition,composition,composition
+# Four stages: a language; problems that grow harder; the same with a quieter injection; then both while the learning
+# rate sinks. The model card says what came of it. A second call goes on from the last checkpoint.
+train = OMP_WAIT_POLICY=PASSIVE $(python) -m latentkit.cli train --out runs/nano/$(1)
+from = --tokenizer runs/nano/language/tokenizer --init runs/nano/$(1)/model
+text = --data $(CORPUS)/books.txt.xz=$(1) $(CORPUS)/docs.txt.xz=$(2) $(CORPUS)/math_chat.jsonl.xz=$(3) \
+  $(CORPUS)/other_chat.jsonl.xz=$(4)
+held = --set injection_scale=$(1) hold_injection=yes shallow_share=0
+problems = --tasks 0.9 --data $(CORPUS)/books.txt.xz=0.06 $(CORPUS)/other_chat.jsonl.xz=0.04 --kinds \
+  composition,composition,composition,composition,floors,sums,parity,sorting,addition,addition
 nano: $(VENV)/.test
 	@test -n "$(CORPUS)" || { echo "Name the folder of the corpus: make nano CORPUS=folder" >&2; exit 2; }
-	$(train) --out runs/nano/language --tokenizer new --tokens 5000000 --tasks 0.22 --data $(call text,0.55,0.08,0.06,0.09) \
+	$(call train,language) --tokenizer new --tokens 5000000 --tasks 0.22 $(call text,0.55,0.08,0.06,0.09) \
 	  --set injection_scale=0.7 recurrence_ramp=0.62 decay=0 $(ARGS)
-	$(train) --out runs/nano/problems --tokenizer runs/nano/language/tokenizer --init runs/nano/language/model \
-	  --tokens 4000000 --tasks 0.9 --kinds $(hops),floors,sums,parity,sorting,addition,addition --harder-every 120 \
-	  --data $(CORPUS)/books.txt.xz=0.06 $(CORPUS)/other_chat.jsonl.xz=0.04 \
-	  --set $(held) recurrence_ramp=0.3 decay=0 $(ARGS)
-	$(train) --out runs/nano/both --tokenizer runs/nano/language/tokenizer --init runs/nano/problems/model \
-	  --tokens 8000000 --tasks 0.32 --data $(call text,0.5,0.05,0.05,0.08) \
-	  --set $(held) recurrence_ramp=0 decay=0.6 $(ARGS)
+	$(call train,problems) $(call from,language) --tokens 2500000 $(problems) --harder-every 120 \
+	  $(call held,0.35) recurrence_ramp=0.6 decay=0 $(ARGS)
+	$(call train,quieter) $(call from,problems) --tokens 1700000 $(problems) --harder-every 40 \
+	  $(call held,0.15) recurrence_ramp=0 decay=0 $(ARGS)
+	$(call train,both) $(call from,quieter) --tokens 7000000 --tasks 0.42 $(call text,0.45,0.03,0.04,0.06) \
+	  $(call held,0.15) recurrence_ramp=0 decay=0.6 $(ARGS)
 
 # The stamp is made last, so an interrupted install is taken up again; it is older than pyproject.toml after a change.
 $(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml constraints.txt
