@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
-from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.depth import unroll
-from latentkit.models.unrolled import BlockCall, Layer, UnrolledModel
-from latentkit.run.arguments import check_token_ids, refuse_beyond_memory, seed_or_none, whole_number
-from latentkit.run.divergence import divergence_of_states
-from latentkit.run.interventions import Intervened, Intervention, intervention
+from latentkit.run.arguments import check_token_ids, seed_or_none, whole_number
+from latentkit.run.interventions import intervention
 from latentkit.run.layer_arguments import (
     Asked,
-    OtherRun,
     check_asked,
     checked_continuation,
     chosen_layers,
     is_several,
     other_run,
 )
+from latentkit.run.layer_definitions import effect, lens
+from latentkit.run.layer_run import LayerRun, refuse_too_large
 from latentkit.run.layer_table import describing_attrs, finished_values, layer_dataset
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
@@ -161,10 +156,10 @@ def run_layer_kl(
     with Progress(len(prompts) * (len(chosen) if action else 1), model.name, visible=progress) as bar:
         for ids in encoded:
             new = given or unrolled.greedy(ids, new_tokens)
-            run = _Run(unrolled, ids, new, chosen)
-            _refuse_too_large(model, run)
+            run = LayerRun(unrolled, ids, new, chosen)
+            refuse_too_large(model, run)
             sequences.append(new)
-            values = _effect(run, asked, action, other, bar) if action else _lens(run, asked, other, bar)
+            values = effect(run, asked, action, other, bar) if action else lens(run, asked, other, bar)
             tables.append(finished_values(values, asked, model.name, complete=not bar.stopped))
             if bar.stopped:
                 break
@@ -189,169 +184,3 @@ def run_layer_kl(
         attrs=attrs,
         several=several,
     )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One prompt with its continuation, through one model."""
-
-    model: UnrolledModel
-    prompt: list[int]
-    new: list[int]
-    layers: list[int]
-
-    @property
-    def sequence(self) -> list[int]:
-        """What is fed: the last new token is predicted, not read."""
-        return [*self.prompt, *self.new[:-1]]
-
-    @property
-    def positions(self) -> slice:
-        """Where the new tokens are predicted."""
-        return slice(len(self.prompt) - 1, len(self.prompt) - 1 + len(self.new))
-
-    def read(self, wanted: Sequence[int]) -> tuple[dict[int, Tensor], Tensor]:
-        """Run once; return what stands before the head [position, hidden], for some layers and at the end."""
-        kept: dict[int, Tensor] = {}
-        needed = set(wanted)
-
-        def keep(call: BlockCall) -> Tensor:
-            out = call.run()
-            if call.index in needed:
-                kept[call.index] = out[0]
-            return out
-
-        final = self.model.run(self.sequence, keep)[self.positions]
-        if not kept:
-            return {}, final
-        read = self.model.read(kept, self.sequence, self.positions)
-        return dict(zip(kept, read, strict=True)), final
-
-
-def _effect(run: _Run, asked: Asked, action: Intervention, other: Any, bar: Progress) -> Tensor:
-    """Run on from each layer, with the clean states of all calls before it."""
-    states: list[Tensor] = []
-
-    def keep(call: BlockCall) -> Tensor:
-        states.append(call.run())
-        return states[-1]
-
-    clean = run.model.run(run.sequence, keep)[run.positions]
-    sources = _states(run, other) if other is not None else None
-    changed: list[Tensor] = []
-    for row in bar.until_stopped(range(len(run.layers))):
-        index = run.layers[row]
-
-        def act(call: BlockCall, index: int = index) -> Tensor:
-            if call.index != index:
-                return states[call.index] if call.index < index else call.run()
-            source = None if sources is None else sources[index]
-            layer = run.model.layers[index]
-            return action.apply(Intervened(call, layer, len(run.prompt), asked.value, source))
-
-        changed.append(run.model.run(run.sequence, act)[run.positions])
-    values = torch.full((len(run.layers), len(run.new)), torch.nan, dtype=torch.float64)
-    if changed:
-        values[: len(changed)] = _compare(run, clean, torch.stack(changed), asked.divergence)
-    return values
-
-
-def _states(run: _Run, other: OtherRun) -> list[Tensor]:
-    """Return every state of another prompt's run, on the same continuation."""
-    states: list[Tensor] = []
-
-    def keep(call: BlockCall) -> Tensor:
-        states.append(call.run())
-        return states[-1]
-
-    replace(run, prompt=_same_length(run, other)).model.run([*other.prompt, *run.new[:-1]], keep)
-    return states
-
-
-def _lens(run: _Run, asked: Asked, other: Any, bar: Progress) -> Tensor:
-    """Compare what layers say with a reference, with the layer before, or with another run."""
-    for _ in bar.until_stopped(range(1)):
-        pass
-    if asked.definition == "two_runs":
-        return _two_runs(run, asked, other)
-    before = {index: _before(run.model.layers, index, asked.reference) for index in run.layers}
-    earlier = {index for index in before.values() if index is not None}
-    read, final = run.read([*run.layers, *earlier])
-    approximation = torch.stack([read[index] for index in run.layers])
-    if asked.reference == "final":
-        return _compare(run, final, approximation, asked.divergence)
-    values = torch.full(approximation.shape[:2], torch.nan, dtype=torch.float64)
-    rows = [row for row, index in enumerate(run.layers) if before[index] is not None]
-    if rows:
-        references = torch.stack(
-            [read[index] for row in rows if (index := before[run.layers[row]]) is not None]
-        )
-        values[rows] = _compare(run, references, approximation[rows], asked.divergence)
-    return values
-
-
-def _before(layers: Sequence[Layer], index: int, reference: str) -> int | None:
-    """Say which layer a layer is compared with; None where there is none, or where it is the model's end."""
-    if reference == "previous":
-        return index - 1 if index else None
-    if reference == "previous_iteration" and layers[index].iteration > 1:
-        wanted = replace(layers[index], index=0, iteration=layers[index].iteration - 1)
-        return next((one.index for one in layers if replace(one, index=0) == wanted), None)
-    return None
-
-
-def _two_runs(run: _Run, asked: Asked, other: OtherRun) -> Tensor:
-    """Compare each layer with its counterpart in the other run, both on this run's continuation."""
-    there = replace(run, model=other.model, prompt=_same_length(run, other))
-    counterpart = [_counterpart(run.model.layers, other.model.layers, index) for index in run.layers]
-    read, _ = run.read(run.layers)
-    read_there, _ = there.read(counterpart)
-    here = torch.stack([read[index] for index in run.layers])
-    approximation = torch.stack([read_there[index] for index in counterpart])
-    head = None if other.model.module is run.model.module else other.model.head
-    return _compare(run, here, approximation, asked.divergence, head)
-
-
-def _compare(
-    run: _Run, reference: Tensor, approximation: Tensor, divergence: str, other_head: Any = None
-) -> Tensor:
-    """Compare [layer, position, hidden] with a reference [position, hidden] or one for each layer."""
-    layers, positions = approximation.shape[:2]
-    pair = torch.arange(positions).repeat(layers)
-    if reference.dim() == 3:
-        pair = torch.arange(layers * positions)
-        reference = reference.flatten(0, 1)
-    rows = approximation.flatten(0, 1)
-    found = divergence_of_states(run.model.head, reference, rows, pair, divergence, other_head=other_head)
-    return found.view(layers, positions)
-
-
-def _same_length(run: _Run, other: OtherRun) -> list[int]:
-    if other.prompt and len(other.prompt) != len(run.prompt):
-        msg = (
-            f"The prompt has {len(run.prompt)} tokens and source has {len(other.prompt)}; two runs are "
-            "compared position by position. Pass two prompts of as many tokens."
-        )
-        raise PromptError(msg)
-    return other.prompt or run.prompt
-
-
-def _counterpart(here: Sequence[Layer], there: Sequence[Layer], index: int) -> int:
-    """Find the layer of the other run: same stack and block, as many iterations before the end."""
-    layer = here[index]
-
-    def from_end(layers: Sequence[Layer], one: Layer) -> int:
-        return max(other.iteration for other in layers if other.stack == one.stack) - one.iteration
-
-    for one in there:
-        same = (one.stack, one.block) == (layer.stack, layer.block)
-        if same and from_end(there, one) == from_end(here, layer):
-            return one.index
-    msg = f"{str(layer).capitalize()} has no counterpart in the other run. Choose layers= that both have."
-    raise ArgumentError(msg)
-
-
-def _refuse_too_large(model: Any, run: _Run) -> None:
-    tokens, count = len(run.sequence), len(run.model.layers)
-    estimate = 2 * tokens * count * model.hidden_size * model.dtype.itemsize
-    refuse_beyond_memory(estimate, model.device, f"states of {count} layers × {tokens:,} tokens")
