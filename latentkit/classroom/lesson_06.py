@@ -71,9 +71,9 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
     )
     return Exercise(
         question=(
-            f"Take the criterion {criterion!r} and the thresholds {choice}. Which is the largest of them such "
-            "that with it, and with every smaller one, no token of the text above would be another? Answer 0 "
-            "if even the smallest changes a token."
+            f"Take the criterion {criterion!r} and the thresholds {choice}. Which is the largest of them "
+            "such that with it, and with every smaller one, no token of the text above would be another? "
+            "Answer 0 if even the smallest changes a token."
         ),
         clue=(
             f"lk.exit_iteration(trace, {criterion!r}, thresholds).same_token tells for every threshold and "
@@ -91,4 +91,5 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
 def _verdict(first: int, ordered: list[float], saved: list[float]) -> str:
     if first == 0:
         return "Even the smallest changes a word. Saving is not to be had without a change here."
-    return f"With {ordered[first - 1]:g} no word changes, and {saved[first - 1]:.0%} of the iterations are saved."
+    spared = f"{saved[first - 1]:.0%} of the iterations"
+    return f"With {ordered[first - 1]:g} no word changes, and {spared} are saved."

@@ -112,6 +112,7 @@ def slide_exits(trace: xr.Dataset, *, criterion: str = "kl", token: int = 0) -> 
     def change_rule(_change: object) -> None:
         limit.options = _thresholds(rule.value)  # chooses the first of them
         limit.value = _default(rule.value)
+        box.children[-1].value = draw()  # two rules may have the same thresholds
 
     rule.observe(change_rule, names="value")
     box.children = (rule, *box.children)

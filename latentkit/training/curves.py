@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from latentkit.training.accuracy import share_right
 
 __all__ = ["run_problems"]
 
+_AT_ONCE = 25  # problems of like length in one batch: faster than all, and Ctrl-C is heard sooner
 _TRIES = 20  # draws for each problem wanted, before a kind is taken to have no more of that difficulty
 
 
@@ -64,7 +66,7 @@ def run_problems(
     Notes
     -----
     Held-out problems are those whose table training never shows. An answer is right if each of its tokens is
-    the likeliest one. An interrupt (Ctrl-C) returns the curves that are there.
+    the likeliest one. An interrupt (Ctrl-C) returns the curves that are whole, with a warning.
 
     Examples
     --------
@@ -82,14 +84,18 @@ def run_problems(
         msg = "Nothing to ask. Pass kinds with steps as in {'sums': [1, 4]}, iterations as in [1, 8], and a "
         raise ArgumentError(msg + "model with a tokenizer.")
     drawn = [_draw(kind, steps, wanted) for kind, steps in curves]
-    right: list[list[int]] = []
-    with Progress(len(curves), model.name, visible=progress) as bar:
-        for place in bar.until_stopped(range(len(curves))):
-            several = drawn[place]
-            shares = share_right(model, several, iterations=stops, seed=seed)
-            right.append([round(shares[stop] * len(several)) for stop in stops])
-    done = len(right)
-    return _labelled(curves[:done], drawn[:done], right, stops).assign_attrs(
+    parts = [(place, part) for place, several in enumerate(drawn) for part in _parts(several)]
+    right = np.zeros((len(curves), len(stops)), dtype=np.int64)
+    with Progress(len(parts), model.name, visible=progress) as bar:
+        done = 0
+        for done in (each + 1 for each in bar.until_stopped(range(len(parts)))):
+            place, part = parts[done - 1]
+            shares = share_right(model, part, iterations=stops, seed=seed)
+            right[place] += [round(shares[stop] * len(part)) for stop in stops]
+    whole = len(curves) if done == len(parts) else parts[done][0]
+    if whole < len(curves):
+        warnings.warn(f"Interrupted: {whole} of {len(curves)} curves are there.", stacklevel=2)
+    return _labelled(curves[:whole], drawn[:whole], right[:whole], stops).assign_attrs(
         **provenance(model), seed=seed, split="heldout"
     )
 
@@ -105,14 +111,22 @@ def _draw(kind: str, steps: int, wanted: int) -> list[tasks.Problem]:
     return list(found.values())
 
 
+def _parts(problems: list[tasks.Problem]) -> list[list[tasks.Problem]]:
+    """Cut into batches, the short ones together."""
+    ordered = sorted(problems, key=lambda problem: len(problem.prompt))
+    return [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
+
+
 def _labelled(
-    curves: list[tuple[str, int]], drawn: list[list[tasks.Problem]], right: list[list[int]], stops: list[int]
+    curves: list[tuple[str, int]],
+    drawn: list[list[tasks.Problem]],
+    right: np.ndarray[Any, np.dtype[np.int64]],
+    stops: list[int],
 ) -> xr.Dataset:
     commonest = [Counter(each.answer for each in several).most_common(1)[0][1] for several in drawn]
-    counts = np.array(right, dtype=np.int64).reshape(len(curves), len(stops))
     return xr.Dataset(
         {
-            "right": (("task", "iteration"), counts, {"long_name": "problems answered right"}),
+            "right": (("task", "iteration"), right, {"long_name": "problems answered right"}),
             "problems": ("task", np.array([len(several) for several in drawn], dtype=np.int64)),
             "commonest": ("task", np.array(commonest, dtype=np.int64)),
         },
