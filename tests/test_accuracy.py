@@ -21,7 +21,6 @@ from latentkit.measure import share_interval
 from latentkit.plot import alt_text
 from latentkit.training import accuracy, curves, tasks
 
-
 Z = NormalDist().inv_cdf(0.975)
 
 

@@ -51,14 +51,14 @@ def whole_text(trace: xr.Dataset) -> Exercise:
         if number is None or number not in passes:
             return False, f"The answer is a whole number from {passes[0]} to {passes[-1]}; this is {given!r}."
         if number > answer:
-            return (
-                False,
-                f"From {number} on they all are, that is true, but they were at {number - 1} already.",
-            )
+            known = f"they were at {number - 1} already"
+            return False, f"From {number} on they all are, that is true, but {known}."
         if number < answer:
             return False, f"At iteration {answer - 1} {_mistake(trace, answer - 1)}"
-        spared = passes[-1] - answer
-        return True, f"From iteration {answer} on the text is whole. The {spared} that follow change no word."
+        return True, (
+            f"From iteration {answer} on the text is whole; of {passes[-1]} iterations, "
+            f"{passes[-1] - answer} change no word."
+        )
 
     return Exercise(
         question=(
