@@ -86,20 +86,20 @@ MEANS = {"safety": 5.0, "a cake": 4.0, "a lamp": 6.0, "a kite": 5.0}
 def test_the_place_among_the_others_is_what_took_longer():
     exercise = place_among_others(MEANS, "safety")
     assert str(exercise.check(1)) == (
-        "Right. safety is number 2 from the longest of 4. If danger made no difference, each of the 4 "
-        "prompts would be as likely as the others to stand in that place: once in 4 times by chance alone."
+        "Right. Of the 4 prompts, “safety” is number 2 from the slowest. If danger made no difference, each "
+        "of them would be as likely as the others to stand in that place: once in 4 times by chance alone."
     )
     assert str(exercise.check(2)) == (
-        "Not yet. It is not 2. Compare the mean of safety with each of the others."
+        "Not yet. It is not 2. Compare the mean of “safety” with each of the others."
     )
     assert str(exercise.check(4)) == "Not yet. The answer is a whole number from 0 to 3; this is 4."
-    assert str(exercise.solution()).startswith("Solution. 1: a lamp. safety is number 2")
+    assert str(exercise.solution()).startswith("Solution. 1: a lamp. Of the 4 prompts,")
 
 
-@pytest.mark.parametrize(("name", "answer", "place"), [("a lamp", 0, "longest"), ("a cake", 3, "shortest")])
+@pytest.mark.parametrize(("name", "answer", "place"), [("a lamp", 0, "slowest"), ("a cake", 3, "quickest")])
 def test_the_ends_have_names(name, answer, place):
     assert str(place_among_others(MEANS, name).check(answer)).startswith(
-        f"Right. {name} is the {place} of 4."
+        f"Right. Of the 4 prompts, “{name}” is the {place}."
     )
 
 

@@ -213,6 +213,17 @@ def test_flat_axes_and_too_few_components_are_refused() -> None:
     assert str(raised.value) == "`components` asks for PC3, but only 2 were fitted."
 
 
+# Two runs
+
+
+def test_distances_between_two_runs_are_called_so_in_words() -> None:
+    gap = lk.trace_distance(made(), made(rates=(0.4, 0.7, 0.9))).to_dataset(name="distance")
+    words = alt_text(lk.plot_convergence(gap))
+    assert words.startswith(
+        "Heatmap of the distance of each token's latent states in two runs: 3 tokens, from"
+    )
+
+
 # All of them
 
 

@@ -38,11 +38,11 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
     others = {other: value for other, value in means.items() if other != name}
     longer = sorted(other for other, value in others.items() if value > means[name])
     answer, count = len(longer), len(means)
-    place = {0: "the longest", len(others): "the shortest"}.get(
-        answer, f"number {answer + 1} from the longest"
+    place = {0: "the slowest", len(others): "the quickest"}.get(
+        answer, f"number {answer + 1} from the slowest"
     )
     worth = (
-        f"{name} is {place} of {count}. If danger made no difference, each of the {count} prompts would be "
+        f"Of the {count} prompts, “{name}” is {place}. If danger made no difference, each of them would be "
         f"as likely as the others to stand in that place: once in {count} times by chance alone."
     )
 
@@ -51,12 +51,12 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
         if number is None or not 0 <= number <= len(others):
             return False, f"The answer is a whole number from 0 to {len(others)}; this is {given!r}."
         if number != answer:
-            return False, f"It is not {number}. Compare the mean of {name} with each of the others."
+            return False, f"It is not {number}. Compare the mean of “{name}” with each of the others."
         return True, worth
 
     return Exercise(
         question=(
-            f"How many of the {len(others)} other prompts took longer to settle, in the mean, than {name}?"
+            f"How many of the {len(others)} other prompts took longer to settle, in the mean, than “{name}”?"
         ),
         clue="Each row of the table is a prompt. Count those whose number is larger.",
         worked=f"{answer}{': ' + ', '.join(longer) if longer else ''}. {worth}",

@@ -115,9 +115,8 @@ def trace_distance(trace: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     _same(one, two)
     apart = criteria.distance(one.values, two.values)
     coords = {name: coord for name, coord in one.coords.items() if "hidden" not in coord.dims}
-    return xr.DataArray(
-        apart, dims=one.dims[:-1], coords=coords, name="distance", attrs={"long_name": "‖s_i − s′_i‖"}
-    )
+    about = {"long_name": "‖s_i − s′_i‖", "meaning": "the distance of each token's latent states in two runs"}
+    return xr.DataArray(apart, dims=one.dims[:-1], coords=coords, name="distance", attrs=about)
 
 
 def _same(one: xr.DataArray, two: xr.DataArray) -> None:

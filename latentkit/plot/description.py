@@ -40,8 +40,10 @@ def describe_convergence(
     shown = select_distance(trace, tokens=tokens, iterations=iterations)
     begun = select_distance(trace, tokens=tokens).isel(iteration=0, drop=True)
     limit = f", the state after {trace.attrs['limit']} iterations" if "limit" in trace.attrs else ""
+    # `trace_distance` says that its distances are others.
+    own = f"the distance of each token's latent state from its limit{limit}"
     kind = (
-        f"Heatmap of the distance of each token's latent state from its limit{limit}: "
+        f"Heatmap of {trace['distance'].attrs.get('meaning', own)}: "
         f"{_tokens(shown)} from top to bottom, {_iterations(shown)} from left to right, "
         "colour on a logarithmic scale."
     )

@@ -120,6 +120,8 @@ def _new_axes(count: int) -> Axes:
 def _name_ends(ax: Any, score: xr.DataArray) -> None:
     if score.sizes["token"] > _NAMED or "token_text" not in score.coords:
         return
+    if ax.name != "3d":
+        ax.margins(x=0.1)  # a text beside the rightmost end has its place too
     ends = score.isel(iteration=-1)
     ends = ends.isel(seed=0) if "seed" in ends.dims else ends
     characters = font_characters()
