@@ -23,7 +23,7 @@ import numpy as np
 from IPython.display import Markdown
 
 import latentkit as lk
-from latentkit import prompts
+from latentkit import classroom, prompts
 from latentkit.plot import distance_limits, with_alt
 
 model = lk.load_model("nano")
@@ -43,18 +43,14 @@ trace = lk.run_recurrence(
 Markdown(f"> {figure.answer}")
 
 # %% [markdown]
-# The picture shows the answer only. Which tokens are these? Put all token texts together, and you have the
-# whole conversation again; so we look where the answer begins and ends, and which token covers each of
-# these places.
+# The picture shows the answer only. Which tokens are these? `lk.token_slice` puts the texts of all tokens
+# together and says which of them cover the words that we are looking for.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-ends = np.cumsum([len(part) for part in trace.token_text.values])
-begin = "".join(trace.token_text.values).index(figure.answer)
-first, last = np.searchsorted(ends, [begin, begin + len(figure.answer) - 1], side="right").tolist()
-answer = slice(first, last + 1)
+answer = lk.token_slice(trace, figure.answer)
 assert "".join(trace.token_text.values[answer]) == figure.answer
-print(f"tokens {first} to {last} of {trace.sizes['token']}")
+print(f"tokens {answer.start} to {answer.stop - 1} of {trace.sizes['token']}")
 
 # %% [markdown]
 # In the paper the same text stands in other rows, because the large model cuts it into other tokens.
@@ -84,7 +80,8 @@ with_alt(lk.plot_convergence(trace, tokens=answer))
 # %%
 relative = (trace.distance / trace.distance.sel(iteration=0)).isel(token=answer)
 settled = trace.iteration.where(relative >= 0.01).max("iteration") + 1
-assert (settled == lk.settling_iteration(trace).isel(token=answer)).all()  # the kit has a function for it
+kit = lk.settling_iteration(trace).isel(token=answer).fillna(65)  # the kit has a function for it
+assert (settled == kit).all()
 table = settled.astype(int).to_dataframe("settled at iteration")[["token_text", "settled at iteration"]]
 table.sort_values("settled at iteration", ascending=False, kind="stable").head(8)
 
@@ -141,12 +138,10 @@ Markdown(
 # %%
 figure = prompts.FIGURES["F3"]
 system = lk.run_recurrence(model, prompts.messages(figure), limit=128, readout_top=0, progress=False)
-text = "".join(system.token_text.values)
-begin, end = text.index(" deliberation"), text.index(" programming")
-ends = np.cumsum([len(part) for part in system.token_text.values])
-first, last = np.searchsorted(ends, [begin, end - 1], side="right").tolist()
-piece = slice(first, last + 1)
-print(text[begin:end])
+text = figure.system
+words = text[text.index(" deliberation") : text.index(" programming")]
+piece = lk.token_slice(system, words)
+print(words)
 
 # %%
 with_alt(lk.plot_convergence(system, tokens=piece))
@@ -161,6 +156,35 @@ Markdown(
     f"message and {middle[1]:.2g} in the answer about *Faust*. And the question makes no difference: "
     f"between the two conversations, the largest difference of a distance in this piece is {difference:.1g}."
 )
+
+# %% [markdown]
+# ## Your turn: what can this picture support?
+#
+# The published figure of the system message is on the web, and so are descriptions of it. One of them was
+# written by a machine that had been shown the picture ([here][description]). In the paper the rows are those
+# of tokens 19 to 39. The description says that the *colours* run from about 19 to about 39, and that the
+# distance of "deliberation", the word in the first two rows, begins at 22 to 23 and has come down to 20 to 21
+# after 60 iterations.
+#
+# A description that sounds exact is easily believed. Read it with the picture above beside it, whose axes and
+# colours are those of the published one. (Two things are others, since nano is another model: the numbers on
+# the right, and the distances.)
+#
+# [description]: https://subtext.edge.nugit.net/image/2fac3b12675077b9069afa82ef0c6fec19da968fb99ab6d9e2457f7477bc35dd?model=gemma-3-27b-it-free
+
+# %%
+exercise = classroom.index_caption(system)
+exercise
+
+# %%
+claims = None  # put letters such as "AB" in place of None and run this cell again
+exercise.check(claims)
+
+# %%
+exercise.hint()
+
+# %%
+exercise.solution()
 
 # %% [markdown]
 # ## Is this thinking? A control
@@ -204,7 +228,12 @@ Markdown(
 #
 # * States of nano come to rest in both texts, and you know which token of the answer was the last, by which
 #   threshold.
-# * States of an untrained model do so as well. The picture of one model alone does not tell thinking from
-#   mere convergence.
+# * Numbers beside a picture mean what their axis says. Whoever reads positions as distances can describe a
+#   picture in full detail and be wrong in every number.
+# * States of an untrained model come to rest as well. The picture of one model alone does not tell thinking
+#   from mere convergence.
 # * These are numbers of *nano*, from one random start (`seed=0`). Try `seed=1` in the cell that makes the
 #   trace: is the last token still the last?
+#
+# The next lesson, [03_safety_prompt](03_safety_prompt.ipynb), asks what such a picture can tell about danger.
+# [05_trajectories](05_trajectories.ipynb) follows single states on their way.
