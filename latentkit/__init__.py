@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what editors and mypy see; tests/test_layers.py keeps it eq
     from latentkit.errors import LatentkitError as LatentkitError
     from latentkit.explorer import TraceExplorer as TraceExplorer
     from latentkit.explorer import explore as explore
+    from latentkit.explorer import explore_model as explore_model
     from latentkit.explorer import slide_convergence as slide_convergence
     from latentkit.explorer import slide_decoding as slide_decoding
     from latentkit.explorer import slide_exits as slide_exits
@@ -69,6 +70,7 @@ _HOME = {
     "contraction_rate": "measure",
     "exit_iteration": "measure",
     "explore": "explorer",
+    "explore_model": "explorer",
     "load_model": "models",
     "measured_floor": "measure",
     "noise_floor": "measure",

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from latentkit.explorer.decoding import slide_decoding, slide_exits
     from latentkit.explorer.layers import slide_layer_kl
+    from latentkit.explorer.model import ModelExplorer, explore_model
     from latentkit.explorer.sliders import slide_convergence, slide_readout
     from latentkit.explorer.trajectory import slide_trajectory
     from latentkit.explorer.widget import TraceExplorer, explore
 
 __all__ = [
+    "ModelExplorer",
     "TraceExplorer",
     "explore",
+    "explore_model",
     "slide_convergence",
     "slide_decoding",
     "slide_exits",
@@ -27,8 +30,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "ModelExplorer": "model",
     "TraceExplorer": "widget",
     "explore": "widget",
+    "explore_model": "model",
     "slide_convergence": "sliders",
     "slide_decoding": "decoding",
     "slide_exits": "decoding",

@@ -93,15 +93,18 @@ class TraceExplorer(anywidget.AnyWidget):
         """
         names = [panel["name"] for panel in self._header["panels"]]
         names = names if len(names) == len(traces) else _names(traces, None)
+        before = self._header["panels"][0]["rows"]
         block = self._take(traces, names)
         panel, variables = self._header["panels"][0], [one["name"] for one in self._header["variables"]]
         rows, columns = panel["rows"], panel["columns"]
         kept = {
             "iteration": min(max(self.iteration, columns[0]), columns[-1]),
             "token": self.token if self.token in rows else rows[-1],
-            "token_range": [min(rows), max(rows)],
+            "token_range": self.token_range if before == rows else [min(rows), max(rows)],
             "variable": self.variable if self.variable in variables else variables[0],
         }
+        if self.criterion not in [rule["name"] for rule in self._header["rules"]]:
+            kept |= {"criterion": ""}
         with self.hold_sync():
             self.data = block
             for name, value in kept.items():

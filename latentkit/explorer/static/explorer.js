@@ -53,7 +53,10 @@ export class Explorer {
   constructor(root, data, state, tell = () => {}) {
     Object.assign(this, { root, tell, state: { ...state }, hover: null, table: false, drawn: {} });
     root.classList.add("latentkit-explorer");
-    root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab keeps its keys to itself in here
+    root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab keeps its keys to itself in here;
+    root.addEventListener("keydown", (event) => { // newer versions do where they never hear of them
+      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+    });
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", "Explorer of a trace");
     this.load(data);
@@ -387,7 +390,8 @@ export class Explorer {
       make("div", { class: "lk-choices" },
         this.select("criterion", "Stop when", rules, (criterion) => this.set({ criterion, threshold: null })),
         label, shown, reset),
-      this.stopText);
+      this.stopText,
+      make("p", { class: "lk-note" }, "▸ in the picture and the red line below it mark where a token would stop."));
   }
 
   takeThreshold(step) {
@@ -579,7 +583,8 @@ export class Explorer {
     context.font = font(12, "700"); // as wide as under the cursor
     const widest = Math.max(...names.map(({ label }) => context.measureText(label).width));
     const left = clamp(widest + 16, 56, Math.min(170, width / 3));
-    const title = `${panel.name && data.panels.length > 1 ? `${panel.name}: ` : ""}${variable.meaning || variable.label}`;
+    const what = variable.meaning.startsWith("‖") ? `${variable.label} ${variable.meaning}` : variable.meaning || variable.label;
+    const title = data.panels.length > 1 ? `${panel.name}: ${what}` : what;
     view.words = { title, rows: names, columns: panel.columns, columnLabels: panel.columnLabels, axis: data.axis };
     view.box = layOut({ width, rows: rows.length, columns: panel.columns.length, left, right: 42, bar, rowHeight });
     const still = prepare(view.still, view.box.canvasWidth, view.box.canvasHeight, ratio);

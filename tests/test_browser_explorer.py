@@ -1,0 +1,582 @@
+"""The explorer in its three hosts, in headless Chromium: JupyterLab, a saved notebook, a page of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from lab_for_tests import IN_BROWSER, SCREENSHOTS, opened, running, save_screenshot
+from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+from test_trace import HOSTILE, make_trace
+from test_trace_explorer import layers, wander
+
+import latentkit as lk
+from latentkit import measure
+from latentkit.explorer import page as static
+
+pytestmark = IN_BROWSER
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@contextmanager
+def offline(browser: Browser, path: Path, *, theme: str = "light") -> Iterator[Page]:
+    """Open a file with the network off; it must neither complain, nor ask for anything, nor open a dialog."""
+    complaints: list[str] = []
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 1000}, color_scheme=theme, offline=True, accept_downloads=True
+    )
+    page = context.new_page()
+    page.on("console", lambda said: complaints.append(said.text))
+    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    page.on("request", lambda asked: complaints.append(asked.url) if is_foreign(asked.url, path) else None)
+    try:
+        page.goto(path.as_uri())
+        page.locator("canvas.lk-cells").first.wait_for()
+        yield page
+    finally:
+        context.close()
+    assert complaints == []
+
+
+def is_foreign(url: str, path: Path) -> bool:
+    return url != path.as_uri() and not url.startswith(("data:", "blob:"))
+
+
+@pytest.fixture
+def saved(browser, tmp_path):
+    """Save an explorer as a page and open it."""
+
+    @contextmanager
+    def open_page(explorer, **options):
+        path = explorer.save_html(tmp_path / "page.html")
+        with offline(browser, path, **options) as page:
+            yield page
+
+    return open_page
+
+
+def cursor(page: Page) -> Locator:
+    return page.locator(".lk-where").first
+
+
+def iteration(page: Page) -> Locator:
+    return page.get_by_role("slider", name="Iteration")
+
+
+def pixels(canvas: Locator) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+
+
+# The page of its own
+
+
+def test_the_iteration_slider_moves_with_the_keys_and_says_where_it_is(saved):
+    with saved(lk.explore(wander(), iteration=4)) as page:
+        slider = iteration(page)
+        assert slider.evaluate("one => [one.tagName, one.type, one.min, one.max]") == [
+            "INPUT",
+            "range",
+            "0",
+            "20",
+        ]
+        slider.press("ArrowRight")
+        expect(slider).to_have_value("5")
+        expect(slider).to_have_attribute("aria-valuetext", "5")
+        expect(cursor(page)).to_have_text("Token 11 “ word11”, iteration 5")
+        slider.press("End")
+        expect(cursor(page)).to_have_text("Token 11 “ word11”, iteration 20")
+        assert page.evaluate("document.querySelectorAll('*').values().some((one) => one.shadowRoot)") is False
+
+
+def test_arrow_keys_walk_over_the_heatmap_and_the_live_text_says_the_cell(saved):
+    trace = wander()
+    with saved(lk.explore(trace, iteration=4, token=5)) as page:
+        cells = page.get_by_role("application")
+        before = pixels(cells)
+        for key in ("ArrowUp", "ArrowLeft", "ArrowLeft"):
+            cells.press(key)
+        expect(cursor(page)).to_have_text("Token 4 “ word4”, iteration 2")
+        cell = trace.sel(token=4, iteration=2)
+        live = page.locator("[aria-live=polite]").last
+        expect(live).to_contain_text("Token 4 “ word4”, iteration 2. Distance ")
+        expect(live).to_contain_text(f"Likeliest next token: “{cell.readout_text.values[0]}”")
+        assert (pixels(cells) != before).any()
+        cells.press("Home")
+        expect(cursor(page)).to_have_text("Token 4 “ word4”, iteration 0")
+        for _ in range(12):
+            cells.press("PageUp")
+        expect(cursor(page)).to_have_text("Token 0 “ word0”, iteration 0")
+
+
+def test_the_numbers_of_a_cell_are_those_of_the_trace(saved):
+    trace = wander()
+    with saved(lk.explore(trace, iteration=7, token=3)) as page:
+        cell = trace.sel(token=3, iteration=7)
+        shown = page.locator("dl").inner_text().split()
+        for name in ("distance", "kl", "entropy", "step_size"):
+            value = float(cell[name])
+            assert any(_reads_as(text, value) for text in shown), (name, value, shown)
+        rows = page.locator(".lk-guesses tbody tr").all_inner_texts()
+        assert [row.split("\t")[0] for row in rows] == [f"“{text}”" for text in cell.readout_text.values]
+        percent = [float(row.split("\t")[1].split()[0]) for row in rows]
+        assert percent == pytest.approx([100 * p for p in cell.readout_probability.values], abs=0.51)
+
+
+def _reads_as(text: str, value: float) -> bool:
+    mantissa, _, power = text.replace("−", "-").partition("·10")
+    power = power.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
+    try:
+        return float(mantissa) * 10 ** float(power or 0) == pytest.approx(value, rel=6e-3)
+    except ValueError:
+        return False
+
+
+def test_a_click_chooses_the_cell_under_the_pointer_and_hovering_only_shows_it(saved):
+    with saved(lk.explore(wander(), iteration=20, token=11)) as page:
+        cells = page.get_by_role("application")
+        box = cells.bounding_box()
+        middle = {"x": box["width"] * 0.45, "y": box["height"] * 0.45}
+        cells.hover(position=middle)
+        expect(cursor(page)).not_to_have_text("Token 11 “ word11”, iteration 20")
+        hovered = cursor(page).inner_text()
+        expect(iteration(page)).to_have_value("20")
+        cells.click(position=middle)
+        page.mouse.move(5, 5)
+        expect(cursor(page)).to_have_text(hovered)
+        expect(iteration(page)).not_to_have_value("20")
+
+
+def test_the_range_of_tokens_has_two_native_sliders(saved):
+    with saved(lk.explore(wander())) as page:
+        page.get_by_role("slider", name="First token shown").press("ArrowRight")
+        expect(page.locator(".lk-range + .lk-value")).to_have_text("1–11")
+        page.get_by_role("slider", name="Last token shown").press("ArrowLeft")
+        expect(page.locator(".lk-range + .lk-value")).to_have_text("1–10")
+        expect(cursor(page)).to_have_text("Token 10 “ word10”, iteration 20")
+
+
+def test_the_threshold_moves_by_key_and_by_pointer_and_goes_back(saved):
+    with saved(lk.explore(wander(iterations=40), token=3)) as page:
+        slider = page.get_by_role("slider", name="Threshold")
+        said = page.locator(".lk-stop")
+        usual = said.inner_text()
+        for _ in range(60):
+            slider.press("ArrowLeft")
+        expect(said).not_to_have_text(usual)
+        lower = said.inner_text()
+        curve = page.locator("canvas.lk-curve").bounding_box()
+        page.mouse.move(curve["x"] + 300, curve["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(curve["x"] + 300, curve["y"] + 45, steps=4)
+        page.mouse.up()
+        expect(said).not_to_have_text(lower)
+        page.get_by_role("button", name="Usual threshold").click()
+        expect(said).to_have_text(usual)
+
+
+@pytest.mark.parametrize("variable", ["kl", "entropy", "step_size"])
+def test_colour_may_show_another_variable(saved, variable):
+    with saved(lk.explore(wander())) as page:
+        cells = page.get_by_role("application")
+        before = pixels(cells)
+        page.get_by_label("Colour shows").select_option(variable)
+        page.wait_for_timeout(100)
+        assert (pixels(cells) != before).any()
+        wanted = "linear" if variable == "entropy" else "log"
+        expect(page.get_by_role("combobox", name="Scale")).to_have_value(wanted)
+
+
+def test_colour_map_scale_and_limits_change_the_picture(saved):
+    with saved(lk.explore(wander())) as page:
+        cells = page.get_by_role("application")
+        seen = [pixels(cells)]
+        for label, option in (("Colours", "cividis"), ("Scale", "linear"), ("Limits", "fixed")):
+            page.get_by_role("combobox", name=label, exact=True).select_option(option)
+            page.wait_for_timeout(100)
+            seen.append(pixels(cells))
+        page.get_by_label("Highest").fill("1000")
+        page.get_by_label("Highest").press("Enter")
+        page.wait_for_timeout(100)
+        seen.append(pixels(cells))
+        changed = [(a != b).any() for a, b in pairwise(seen)]
+        assert changed == [True, True, False, True]  # fixed begins with what the automatic ones were
+        page.get_by_label("Lowest").fill("2000")
+        page.get_by_label("Lowest").press("Enter")
+        assert page.get_by_label("Lowest").evaluate("one => one.validationMessage") == (
+            "The lowest must be below the highest."
+        )
+
+
+def test_the_colours_of_cells_are_those_of_matplotlib(saved):
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm
+
+    trace = make_trace(["a", "b"], 1)
+    trace["distance"] = (("token", "iteration"), np.array([[100, 10], [1, 3]], np.float32), {})
+    with saved(lk.explore(trace, limits=[1.0, 100.0], token=0, iteration=0)) as page:
+        found = page.evaluate(COLOURS_OF_CELLS)
+    norm = LogNorm(1, 100)
+    for value, colour in zip([10, 1, 3], found[1:], strict=True):
+        expected = np.array(colormaps["viridis"](norm(value))[:3]) * 255
+        assert np.abs(np.array(colour) - expected).max() <= 2
+
+
+COLOURS_OF_CELLS = """() => {
+    const canvas = document.querySelector("canvas.lk-cells");
+    const ratio = canvas.width / canvas.clientWidth;
+    const copy = document.createElement("canvas");
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    const image = copy.getContext("2d", {willReadFrequently: true});
+    image.drawImage(canvas, 0, 0);
+    // Two columns and two rows of 22 pixels; the first row begins at 26. Colour begins at the left edge, and
+    // 112 pixels at the right are for numbers and the colour bar.
+    let left = 0;
+    const colourful = (x) => {
+        const [r, g, b] = image.getImageData(x * ratio, (26 + 33) * ratio, 1, 1).data;
+        return Math.max(r, g, b) - Math.min(r, g, b) > 40;
+    };
+    while (!colourful(left)) left++;
+    const right = canvas.clientWidth - 112;
+    const at = (column, row) => {
+        const [x, y] = [left + (right - left) * (0.25 + column / 2), 26 + 22 * row + 6];
+        return [...image.getImageData(x * ratio, y * ratio, 1, 1).data].slice(0, 3);
+    };
+    return [at(0, 0), at(1, 0), at(0, 1), at(1, 1)];
+}"""
+
+
+def test_the_table_says_what_the_picture_shows(saved):
+    trace = wander()
+    with saved(lk.explore(trace, iteration=3)) as page:
+        button = page.get_by_role("button", name="Show as table")
+        expect(button).to_have_attribute("aria-expanded", "false")
+        button.press("Enter")
+        table = page.get_by_role("region", name="Numbers at the chosen iteration")
+        expect(table.locator("tbody tr")).to_have_count(12)
+        settled = measure.settling_iteration(trace).values
+        stops = table.locator("tbody tr td:last-child").all_inner_texts()
+        assert stops == ["none" if np.isnan(one) else str(int(one)) for one in settled]
+        iteration(page).press("ArrowRight")
+        expect(table.locator("caption")).to_have_text("All tokens shown, at iteration 4")
+
+
+def test_the_visible_numbers_are_saved_as_csv_and_the_view_as_png(saved):
+    trace = make_trace(["=1+1", 'say "x"', "a,b"])
+    with saved(lk.explore(trace, token_range=[0, 1], token=0)) as page:
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save numbers (CSV)").click()
+        text = Path(download.value.path()).read_bytes().decode()
+        lines = list(csv.reader(io.StringIO(text)))
+        assert lines[0] == ["token", "text", "iteration", "distance"]
+        assert [line[:3] for line in lines[1:3]] == [["0", "“=1+1”", "0"], ["0", "“=1+1”", "1"]]
+        values = [np.float32(line[3]) for line in lines[1:]]
+        assert values == trace.distance.values[:2].ravel().tolist()
+        assert lines[-1][1] == '“say "x"”'
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save picture (PNG)").click()
+        with Image.open(download.value.path()) as image:
+            assert image.format == "PNG"
+            assert image.size[0] > 500
+            assert len(image.convert("RGB").getcolors(10**6)) > 20
+
+
+def test_two_traces_side_by_side_share_one_cursor(saved):
+    explorer = lk.explore(wander(), wander(seed=1), names=["left", "right"], iteration=3, token=2)
+    with saved(explorer) as page:
+        assert page.locator("canvas.lk-cells").count() == 2
+        page.locator("canvas.lk-cells").nth(1).press("ArrowRight")
+        where = page.locator(".lk-where")
+        expect(where.nth(0)).to_have_text("left: Token 2 “ word2”, iteration 4")
+        expect(where.nth(1)).to_have_text("right: Token 2 “ word2”, iteration 4")
+        page.screenshot(path=SCREENSHOTS / "explorer_two.png", full_page=True)
+
+
+def test_layers_are_explored_in_the_order_asked_for(saved):
+    with saved(lk.explore(layers(), token=18, iteration=0)) as page:
+        cells = page.get_by_role("application")
+        expect(cursor(page)).to_have_text("Layer 18 (core 18), Gen0 “ a”")
+        cells.press("ArrowDown")
+        cells.press("ArrowRight")
+        expect(cursor(page)).to_have_text("Layer 15 (core 15), Gen1 “</script>”")
+        expect(page.get_by_role("slider")).to_have_count(2)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_violation(saved, theme):
+    with saved(lk.explore(wander(60, 64), iteration=9), theme=theme) as page:
+        page.get_by_role("button", name="Show as table").click()
+        page.get_by_label("Limits").select_option("fixed")
+        page.wait_for_timeout(200)
+        page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"explorer_{theme}.png", full_page=True)
+        assert [
+            (one["id"], one["impact"], one["nodes"][0]["html"][:200]) for one in found["violations"]
+        ] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_painted_on_canvas_has_contrast_too(saved, theme):
+    with saved(lk.explore(wander()), theme=theme) as page:
+        colours = page.evaluate(
+            """() => {
+            const style = getComputedStyle(document.querySelector(".latentkit-explorer"));
+            const names = ["back", "text", "soft", "chip", "chipText", "line", "threshold"];
+            const read = (name) => style.getPropertyValue(`--lk-${name}`).trim();
+            return Object.fromEntries(names.map((name) => [name, read(name)]));
+        }"""
+        )
+    for name, least in (("text", 7), ("soft", 4.5), ("line", 3), ("threshold", 3)):
+        assert _contrast(colours[name], colours["back"]) >= least, name
+    assert _contrast(colours["chipText"], colours["chip"]) >= 7
+
+
+def _contrast(one: str, other: str) -> float:
+    """The ratio of WCAG 2: relative luminances, the lighter over the darker."""
+
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_hostile_tokens_are_shown_and_do_nothing(saved):
+    trace = make_trace([*HOSTILE, "<0xF0>"]).assign_attrs(model="</script><img src=x onerror=alert(1)>")
+    explorer = lk.explore(trace, trace, tokens=slice(0, 11), token=1, iteration=0)
+    with saved(explorer) as page:
+        expect(cursor(page)).to_contain_text("“</script><img src=x onerror=alert(1)>”")
+        page.get_by_role("button", name="Show as table").click()
+        cells = page.get_by_role("application").first
+        for _ in range(12):
+            cells.press("ArrowDown")
+        expect(cursor(page)).to_contain_text("“<0xF0>”")
+        assert page.locator("img").count() == 0
+        assert page.locator("script").count() == 1
+
+
+# What the browser works out by itself
+
+
+def test_settling_in_the_browser_is_that_of_measure(browser):
+    trace = wander(200, 40)
+    inside = trace.assign_attrs(limit=40)
+    for data, limit in ((trace, None), (inside, 40)):
+        for threshold in (None, 0.05, 1.0):
+            relative = measure.settling_iteration(data, threshold=threshold).values
+            first = data.distance.values[:, :1].astype(float)
+            below = 0.01 * first if threshold is None else np.full_like(first, threshold)
+            found = _in_browser(
+                browser, SETTLED, [data.distance.values.tolist(), below.ravel().tolist(), limit]
+            )
+            np.testing.assert_array_equal(np.array(found, float), relative)
+            assert np.isfinite(relative).sum() > 20
+
+
+@pytest.mark.parametrize("name", ["entropy-diff", "argmax-stability", "acceleration"])
+def test_exits_in_the_browser_are_those_of_measure(browser, name):
+    trace = wander(200, 40)
+    if name == "acceleration":  # twice in a row; told only by what a decoding records
+        trace = trace.rename(token="generated_token").assign(
+            exit_value=(("generated_token", "iteration", "criterion"), trace.distance.values[..., None])
+        ).assign_coords(criterion=[name])  # fmt: skip
+    for threshold in (None, 3.0):
+        found = measure.exit_iteration(trace, name, threshold)
+        rule = measure.exits.criteria.exit_rule(name)
+        values = measure.exits._values(trace, name).values
+        asked = [
+            [[None if np.isnan(one) else float(one) for one in row] for row in values],
+            {"counts": rule.counts, "hits": rule.hits},
+            rule.threshold if threshold is None else threshold,
+        ]
+        exits = _in_browser(browser, EXITS, asked)
+        expected = found.exit_iteration.values
+        assert [40 if one is None else one for one in exits] == expected.tolist()
+        assert len(set(expected.tolist())) > 2
+
+
+def _in_browser(browser: Browser, what: str, asked: list):
+    page = browser.new_page()
+    try:
+        return page.evaluate(
+            f"(asked) => {{ {static.module().replace('export default', 'void')}\n{what} }}", asked
+        )
+    finally:
+        page.close()
+
+
+SETTLED = """const [rows, below, skip] = asked;
+return rows.map((row, i) => settledColumn(row, below[i], skip) ?? NaN);"""
+EXITS = """const [rows, rule, threshold] = asked;
+return rows.map((row) => exitColumn(row.map((value) => value ?? NaN), rule, threshold));"""
+
+
+# Notebooks
+
+
+LIVE = [
+    """import ipywidgets as widgets
+import latentkit as lk
+trace = lk.open_trace("hostile.nc")
+explorer = lk.explore(trace, iteration=1)
+explorer""",
+    """linked = widgets.IntSlider(min=0, max=3, description="Linked")
+widgets.jslink((explorer, "iteration"), (linked, "value"))
+heard = widgets.Label("nothing yet")
+explorer.observe(lambda change: setattr(heard, "value", f"Python heard {change['new']}"), "token")
+widgets.VBox([linked, heard])""",
+    "lk.explore(lk.open_trace('wander.nc'), theme='dark')",
+]
+
+
+def _write(lab, name: str, cells: list[str], outputs: list | None = None) -> nbformat.NotebookNode:
+    """Write a notebook and the traces it opens; with outputs as if it had been run."""
+    for folder in (lab.folder, lab.folder / "unrun"):
+        lk.save_trace(make_trace(HOSTILE), folder / "hostile.nc")
+        lk.save_trace(wander(), folder / "wander.nc")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    for cell, data in zip(notebook.cells, outputs or [], strict=False):
+        cell.execution_count = 1
+        cell.outputs = [nbformat.v4.new_output("execute_result", data=data, execution_count=1)]
+    nbformat.write(notebook, lab.folder / name)
+    return notebook
+
+
+def _sign(lab, notebook) -> None:
+    """Say that this computer's user trusts the notebook."""
+    notary = NotebookNotary(data_dir=str(lab.folder.parent / "jupyter_data_dir"))
+    try:
+        notary.sign(notebook)
+    finally:
+        notary.store.close()
+
+
+def _stored(explorer) -> dict[str, str]:
+    """What is kept of an explorer in a committed notebook: all but the place of the live widget."""
+    data, _ = explorer._repr_mimebundle_()
+    return {kind: text for kind, text in data.items() if kind != WIDGET}
+
+
+def _forbid_dialogs(page: Page) -> list[str]:
+    seen: list[str] = []
+    page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
+    return seen
+
+
+def test_the_live_widget_follows_keys_links_and_python_and_two_do_not_disturb_each_other(lab, browser):
+    _write(lab, "unrun/explorer.ipynb", LIVE)
+    with running(lab, browser, "explorer.ipynb") as page:
+        dialogs = _forbid_dialogs(page)
+        both = page.locator(".latentkit-explorer")
+        expect(both).to_have_count(2)
+        first, second = both.nth(0), both.nth(1)
+        slider = first.get_by_role("slider", name="Iteration")
+        slider.press("ArrowRight")
+        expect(first.locator(".lk-where")).to_contain_text("iteration 2")
+        expect(page.locator(".widget-slider .widget-readout")).to_have_text("2")
+        page.locator(".widget-slider").get_by_role("slider").press("ArrowRight")
+        expect(first.locator(".lk-where")).to_contain_text("iteration 3")
+        first.get_by_role("application").press("ArrowUp")
+        expect(page.get_by_text("Python heard 8")).to_be_visible()
+        expect(second.locator(".lk-where")).to_have_text("Token 11 “ word11”, iteration 20")
+        assert first.get_attribute("data-theme") == "light"
+        assert second.get_attribute("data-theme") == "dark"
+        assert page.locator(".jp-Cell.jp-mod-selected").count() == 1
+        assert page.locator("img[src=x]").count() == 0
+        save_screenshot(page, "explorer_live.png")
+        assert dialogs == []
+
+
+def test_a_saved_notebook_explores_without_a_kernel(lab, browser):
+    outputs = [_stored(lk.explore(make_trace(HOSTILE), iteration=1)), _stored(lk.explore(wander()))]
+    notebook = _write(lab, "saved.ipynb", ["explorer", "other"], outputs)
+    _sign(lab, notebook)
+    with opened(lab, browser, "saved.ipynb") as page:
+        dialogs = _forbid_dialogs(page)
+        both = page.locator(".latentkit-explorer")
+        expect(both).to_have_count(2)
+        for session in json.loads(lab.api("sessions")):
+            lab.api(f"sessions/{session['id']}", method="DELETE")
+        assert page.locator(".jp-OutputArea-output img").count() == 0
+        both.nth(0).get_by_role("slider", name="Iteration").press("ArrowRight")
+        expect(both.nth(0).locator(".lk-where")).to_contain_text("iteration 2")
+        both.nth(0).get_by_role("application").press("ArrowUp")
+        expect(both.nth(0).locator(".lk-where")).to_contain_text("Token 8 “مرحبا”")
+        expect(both.nth(1).locator(".lk-where")).to_have_text("Token 11 “ word11”, iteration 20")
+        save_screenshot(page, "explorer_saved.png")
+        assert dialogs == []
+
+
+def test_it_is_dark_in_a_dark_jupyterlab(lab, browser):
+    notebook = _write(lab, "dark.ipynb", ["explorer"], [_stored(lk.explore(wander(60, 64), iteration=9))])
+    _sign(lab, notebook)
+    settings = lab.folder.parent / "settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"theme": "JupyterLab Dark"}))
+    try:
+        with opened(lab, browser, "dark.ipynb") as page:
+            expect(page.locator(".latentkit-explorer")).to_have_attribute("data-theme", "dark")
+            save_screenshot(page, "explorer_lab_dark.png")
+            page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # what the theme's switch does
+            expect(page.locator(".latentkit-explorer")).to_have_attribute("data-theme", "light")
+    finally:
+        settings.unlink()
+
+
+def test_an_untrusted_notebook_shows_the_picture_with_its_words(lab, browser):
+    explorer = lk.explore(make_trace(HOSTILE))
+    _write(lab, "untrusted.ipynb", ["explorer"], [_stored(explorer)])
+    with opened(lab, browser, "untrusted.ipynb") as page:
+        dialogs = _forbid_dialogs(page)
+        picture = page.locator(".jp-OutputArea-output img")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("one => one.complete && one.naturalWidth > 300")
+        assert picture.get_attribute("alt").startswith("Heatmap of the distance of each token's latent state")
+        assert page.locator("canvas, .latentkit-explorer").count() == 0
+        save_screenshot(page, "explorer_untrusted.png")
+        assert dialogs == []
+
+
+def test_the_notebook_as_html_explores_without_a_network(lab, browser, tmp_path):
+    outputs = [_stored(lk.explore(make_trace(HOSTILE), iteration=1)), _stored(lk.explore(wander()))]
+    notebook = _write(lab, "converted.ipynb", ["explorer", "other"], outputs)
+    written, _ = HTMLExporter(
+        require_js_url="",
+        mathjax_url="",
+        jquery_url="",
+        html_manager_semver_range="*",
+        exclude_anchor_links=True,
+    ).from_notebook_node(notebook)
+    path = tmp_path / "converted.html"
+    path.write_text(_without_libraries(written), encoding="utf-8")
+    with offline(browser, path) as page:
+        both = page.locator(".latentkit-explorer")
+        expect(both).to_have_count(2)
+        both.nth(0).get_by_role("slider", name="Iteration").press("ArrowRight")
+        expect(both.nth(0).locator(".lk-where")).to_contain_text("iteration 2")
+        expect(both.nth(1).locator(".lk-where")).to_have_text("Token 11 “ word11”, iteration 20")
+
+
+def _without_libraries(written: str) -> str:
+    """Take out the libraries that nbconvert asks a network for, whatever a notebook holds."""
+    import re
+
+    return re.sub(r'<script[^>]* src="[^"]*"></script>', "", written)
