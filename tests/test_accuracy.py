@@ -188,6 +188,10 @@ def test_what_cannot_be_asked_is_refused(model: Any, change: dict[str, Any], mes
     assert str(raised.value).startswith(message)
 
 
+def test_every_kind_of_problem_is_explained() -> None:
+    assert set(curves.MEANINGS) == set(tasks.KINDS)
+
+
 # The picture
 
 

@@ -169,6 +169,28 @@ def test_exits_are_drawn_where_the_measure_says() -> None:
     assert f"kl {default.saved.mean().item():.0%} for " in alt_text(ax)
 
 
+def test_the_baseline_stops_every_token_at_the_same_iteration() -> None:
+    trace = lk.run_decoding(tiny_model(), [1, 2], new_tokens=3, iterations=8, progress=False)
+    ax = lk.plot_exits(trace, criteria=["kl"], baseline=True)
+    line = ax.lines[-1]
+    np.testing.assert_allclose(line.get_xdata(), 1 - np.arange(9) / 8)
+    np.testing.assert_allclose(line.get_ydata(), trace.kl.mean("generated_token"))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["kl", "same for all"]
+    costs = [f"{trace.kl.sel(iteration=i).mean().item():.2g} nats" for i in (2, 1)]
+    assert alt_text(ax).endswith(
+        "The same number of iterations for every token, a broken line: "
+        f"75% for {costs[0]}; 88% for {costs[1]}."
+    )
+
+
+def test_ranks_are_labelled_by_whole_numbers() -> None:
+    for ids in ([[0, 1, 1]], [[3, 2, 1, 0]]):
+        ax = lk.plot_rank(fake(ids, ["a", "b", "c", "d"]), "b")
+        ax.figure.draw_without_rendering()
+        labels = [label.get_text() for label in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True))]
+        assert all(label.replace(",", "").isdigit() for label in labels if label)
+
+
 def test_all_criteria_that_a_trace_can_tell_are_drawn() -> None:
     decoding = lk.run_decoding(tiny_model(), [1, 2], new_tokens=2, iterations=5, progress=False)
     recurrence = lk.run_recurrence(tiny_model(), [1, 2, 3], iterations=5, limit=5, progress=False)

@@ -25,6 +25,7 @@ def plot_exits(
     trace: xr.Dataset,
     *,
     criteria: Sequence[str] | Mapping[str, Sequence[float]] | None = None,
+    baseline: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw compute saved against KL paid, had each criterion stopped the tokens of a full trace.
@@ -36,6 +37,9 @@ def plot_exits(
     criteria : sequence of str, or mapping from str to thresholds, optional
         Which criteria, and for which thresholds. By default all that can be told from the trace, each from
         a thousandth to a hundred times its default threshold.
+    baseline : bool, optional
+        Whether to add a broken black line for the simplest rule: the same number of iterations for every
+        token, which a criterion must beat to be worth its while.
     ax : Axes, optional
         Where to draw. By default a new figure.
 
@@ -70,6 +74,11 @@ def plot_exits(
         saved, kl = _means(exit_iteration(trace, name))
         ax.plot(saved, kl, marker="o", markersize=9, color=line.get_color(), markeredgecolor="black")
         words.append(f"{name} {float(saved):.0%} for {float(kl):.2g} nats")
+    if baseline:
+        fixed = _fixed(trace)
+        ax.plot(
+            1 - fixed["iteration"] / fixed["iteration"][-1], fixed, "k--", linewidth=1.4, label="same for all"
+        )
     ax.set_yscale("symlog", linthresh=_FLOOR)
     ax.set_ylim(bottom=0)
     ax.set_xlim(-0.02, 1.02)
@@ -78,7 +87,7 @@ def plot_exits(
     ax.set_ylabel("KL paid (nats), mean over tokens")
     ax.grid(visible=True, alpha=0.3)
     ax.legend(fontsize="small", title="large marker: default", title_fontsize="small")
-    set_alt_text(ax, _describe(trace, words))
+    set_alt_text(ax, _describe(trace, words) + (_baseline_words(trace) if baseline else ""))
     return ax
 
 
@@ -117,6 +126,19 @@ def threshold_sweep(name: str) -> list[float]:
 def _means(exits: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     over = [dim for dim in exits["saved"].dims if dim != "threshold"]
     return exits["saved"].mean(over), exits["kl"].mean(over)
+
+
+def _fixed(trace: xr.Dataset) -> xr.DataArray:
+    """Return the mean KL of stopping every token at the same iteration."""
+    return trace["kl"].mean([dim for dim in trace["kl"].dims if dim != "iteration"])
+
+
+def _baseline_words(trace: xr.Dataset) -> str:
+    fixed = _fixed(trace)
+    last = int(fixed["iteration"][-1])
+    stops = sorted({max(round(part * last), 1) for part in (0.25, 0.125, 0.0625)}, reverse=True)
+    parts = [f"{1 - i / last:.0%} for {fixed.sel(iteration=i).item():.2g} nats" for i in stops]
+    return f" The same number of iterations for every token, a broken line: {'; '.join(parts)}."
 
 
 def _describe(trace: xr.Dataset, words: list[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
@@ -61,6 +61,8 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | No
     ax.set_yscale("log")
     lowest = max([float(np.nanmax(y)) + 1 for _, _, y in lines if not np.isnan(y).all()], default=1.0)
     ax.set_ylim(max(lowest, 5.0) * 1.5, 0.7)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.xaxis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 4, 8, 10]))
     ax.set_xlabel("Iterations at Test Time")

@@ -18,7 +18,19 @@ from latentkit.run.provenance import provenance
 from latentkit.training import tasks
 from latentkit.training.accuracy import share_right
 
-__all__ = ["run_problems"]
+__all__ = ["MEANINGS", "run_problems"]
+
+#: What each kind of problem asks, in a sentence that begins with its name.
+MEANINGS = {
+    "composition": "follow the map so many times, beginning at the letter given",
+    "floors": "follow so many maps, one after another, beginning at the letter given",
+    "path": "walk so many edges along the path, beginning at the letter given",
+    "sums": "add so many of the digits and give the remainder",
+    "parity": "say whether the number of ones among so many of the digits is even (0) or odd (1)",
+    "lookup": "say which letter stands at that place of the list",
+    "sorting": "give the digits after so many passes of bubble sort",
+    "addition": "add two numbers",
+}
 
 _AT_ONCE = 25  # problems of like length in one batch: faster than all, and Ctrl-C is heard sooner
 _TRIES = 20  # draws for each problem wanted, before a kind is taken to have no more of that difficulty
