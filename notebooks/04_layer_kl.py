@@ -165,7 +165,7 @@ darkest = {
 }
 assert all(found and set(found) <= set(rows) for found in darkest.values())
 Markdown(
-    "The darkest rows on average, up to 1 %: "
+    "The darkest rows on average, and those within 1 % of them: "
     + "; ".join(f"**{name}**: layer {', '.join(map(str, found))}" for name, found in darkest.items())
     + ". The same model, the same text, and the same nine rows."
 )
@@ -201,7 +201,8 @@ assert core.max() > core.min()
 Markdown(
     f"The same weights, and yet the mean effect lies between {core.min():.0e} nats (layer "
     f"{int(core.idxmin())}) and {core.max():.2g} nats (layer {int(core.idxmax())}). (nano computes with "
-    "about seven digits, so what lies near a millionth or below it is rounding.)"
+    "about seven digits, so what lies near a millionth or below it is rounding; where a line has a gap, "
+    "nothing was left of the effect.)"
 )
 
 # %% [markdown]
