@@ -5,8 +5,8 @@
 JupyterLab runs in headless Chromium on one notebook with three cells: an explorer of 60 tokens × 64
 iterations, one of 512 × 128, and ipywidgets' `interact` drawing 60 × 64 by `plot_convergence`. In each the
 iteration slider is moved by the arrow key. What is counted is the time from the key to the end of the frame
-that shows it. Waiting for the screen's next frame is in it; a slider that does nothing, in the same page, says
-how much of the time that is.
+that shows it. Waiting for the screen's next frame is in it; a slider that does nothing, in the same page,
+says how much of the time that is.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def weigh(path: Path) -> str:
     coded = len(base64.b64encode(explorer.data))
     tokens, iterations, ranks = (trace.sizes[name] for name in ("token", "iteration", "rank"))
     return (
-        f"{tokens} × {iterations - 1} with top-{ranks} readouts: block {len(explorer.data) / 1e3:.0f} kB, page "
-        f"{size / 1e3:.0f} kB of which {(size - coded) / 1e3:.1f} kB are no data; Python at most "
+        f"{tokens} × {iterations - 1} with top-{ranks} readouts: block {len(explorer.data) / 1e3:.0f} kB, "
+        f"page {size / 1e3:.0f} kB of which {(size - coded) / 1e3:.1f} kB are no data; Python at most "
         f"{most / 1e6:.0f} MB more while packing"
     )
 
