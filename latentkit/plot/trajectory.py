@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -75,14 +74,18 @@ def plot_trajectory(
         msg = 'Three components need axes made with projection="3d". Pass such axes, or two components.'
         raise ArgumentError(msg)
     points, canvas = None, cast("Any", ax)  # axes in space take a third coordinate
+    passes = score["iteration"].values
+    colours: dict[str, Any] = {"cmap": "viridis", "vmin": passes[0], "vmax": passes[-1]}
+    if len(wanted) == 3:
+        colours["depthshade"] = False  # the colour says the iteration and nothing else
     for way in score.stack(
         way=[dim for dim in score.dims if dim not in ("iteration", "component")]
     ).transpose("way", "component", "iteration"):
         places: Any = list(way.values)
         canvas.plot(*places, color="0.75", linewidth=0.8, zorder=1)
-        points = canvas.scatter(*places, c=score["iteration"].values, cmap="viridis", s=12, zorder=2)
+        points = canvas.scatter(*places, c=passes, s=12, zorder=2, **colours)
         ends: Any = [[place[-1]] for place in places]
-        canvas.scatter(*ends, s=40, color=colormaps["viridis"](1.0), edgecolors="black", zorder=3)
+        canvas.scatter(*ends, c=passes[-1:], s=40, edgecolors="black", zorder=3, **colours)
     _name_ends(ax, score)
     if points is not None:
         ax.figure.colorbar(points, ax=ax, label="Iteration", pad=0.12 if len(wanted) == 3 else 0.03)
@@ -113,7 +116,9 @@ def _selected(fitted: xr.Dataset, tokens: slice | None, iterations: slice | None
 def _new_axes(count: int) -> Axes:
     size = (7.0, 5.6) if count == 3 else (7.0, 4.8)
     figure = plt.figure(figsize=size, FigureClass=AltFigure, layout="constrained")
-    ax: Axes = figure.add_subplot(projection="3d" if count == 3 else None)
+    # In space, too, the rings are drawn over the points: not by depth.
+    space: dict[str, Any] = {"projection": "3d", "computed_zorder": False} if count == 3 else {}
+    ax: Axes = figure.add_subplot(**space)
     return ax
 
 
