@@ -213,10 +213,11 @@ blank = (control.distance / control.distance.sel(iteration=0)).isel(token=answer
 quiet = (blank.sel(iteration=64) < 0.02).mean().item()
 assert quiet >= 0.95
 unlearned = control.iteration.where(blank >= 0.01).max("iteration") + 1
+ranges = [sorted({int(each.min()), int(each.max())}) for each in (unlearned, settled)]
+first, second = (" to ".join(map(str, each)) for each in ranges)
 Markdown(
     f"Of the tokens of the untrained model, {quiet:.0%} end below 2 % of where they began. "
-    f"They settle at iterations {unlearned.min():.0f} to {unlearned.max():.0f}, those of nano at "
-    f"iterations {settled.min():.0f} to {settled.max():.0f}."
+    f"They settle at iteration {first}, those of nano at iteration {second}."
 )
 
 # %% [markdown]
