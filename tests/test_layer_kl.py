@@ -26,6 +26,8 @@ from latentkit.models.unrolled import Head, linear_head
 from latentkit.run import INTERVENTIONS, Intervened, Intervention, divergence
 from latentkit.run.divergence import divergence_of_states
 from latentkit.run.interval import mean_interval
+from latentkit.run.layer_arguments import Asked
+from latentkit.run.layer_table import finished_values
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 
@@ -222,6 +224,12 @@ def test_rounding_makes_no_divergence_more_negative_than_a_millionth(
         found = divergence_of_states(head, p, q, torch.arange(3))
         assert (found >= -1e-6).all()
         np.testing.assert_allclose(found, kl64(exact(p), exact(q)), atol=2e-6, rtol=1e-6)
+
+
+def test_what_rounding_made_negative_is_zero_in_the_result() -> None:
+    asked = Asked("lens", "skip", None, "final", None, "kl", "nats")
+    found = finished_values(torch.tensor([[-1e-7, 0.5]]), asked, "made up", complete=True)
+    assert found.tolist() == [[0.0, 0.5]]
 
 
 @pytest.mark.parametrize("kind", HEADS)
