@@ -235,7 +235,7 @@ Markdown(
 # * **noticed danger.** For that, dangerous prompts would have to stand out among many harmless ones of the
 #   same shape, and again with other dangerous ones.
 # * **hesitated, or deliberated.** States of a model that never learned anything come to rest too, as you
-#   have seen in the lesson before, each token at a pace of its own.
+#   have seen in the lesson before.
 # * **is safe.** Whether a model refuses is decided by what it writes. A settled state may be settled on a
 #   refusal or on help, and its distance from its limit is the same 0 in both cases.
 #
