@@ -149,5 +149,5 @@ export function superscript(number) {
 
 export function percent(share) {
   if (Number.isNaN(share)) return "not known";
-  return share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+  return share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share && share < 0.1 ? 1 : 0)} %`;
 }
