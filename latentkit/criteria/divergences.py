@@ -148,9 +148,9 @@ def total_variation(reference: Array, approximation: Array) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> p, q = np.log(np.array([0.5, 0.3, 0.2])), np.log(np.array([0.2, 0.3, 0.5]))
+    >>> p, q = np.log(np.array([0.4, 0.4, 0.1, 0.1])), np.log(np.array([0.1, 0.1, 0.4, 0.4]))
     >>> round(float(total_variation(p, q)), 3)
-    0.3
+    0.6
     """
     xp = array_namespace(reference, approximation)
     return xp.sum(abs(xp.exp(reference) - xp.exp(approximation)), axis=-1) / 2
