@@ -13,16 +13,16 @@ from latentkit.training.chat import BEGIN_TEXT, END_TURN, render_chat
 __all__ = ["by_difficulty", "share_right"]
 
 STEPS = {
-    "composition": (1, 2, 3, 4, 6, 8),
-    "floors": (1, 2, 3, 4, 6),
-    "path": (1, 2, 3, 4, 6),
-    "sums": (1, 2, 4, 8),
-    "parity": (1, 2, 4, 8),
+    "composition": (1, 2, 3, 4, 6),
+    "floors": (1, 2, 3, 4),
+    "path": (1, 2, 3, 4),
+    "sums": (1, 2, 4),
+    "parity": (1, 2, 4),
     "lookup": (1,),
     "sorting": (1, 2, 3, 4),
     "addition": (1, 2, 3),
 }
-ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
+ITERATIONS = (1, 2, 4, 8, 16, 32)
 
 
 def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int], dict[int, float]]:
