@@ -19,7 +19,7 @@ from test_trace import HOSTILE, make_trace
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.explorer import page
+from latentkit.explorer import page, watched
 from latentkit.explorer.data import pack, unpack_header
 from latentkit.plot.labels import visible_token
 
@@ -217,6 +217,19 @@ def test_two_traces_are_of_one_kind():
     assert str(raised.value) == (
         "Two traces side by side must be of one kind, got run_recurrence and run_layer_kl. "
         "Explore each by itself."
+    )
+
+
+def test_two_traces_offer_what_both_have():
+    bare = wander().drop_vars(["entropy", "kl", "readout_id", "readout_text", "readout_probability"])
+    header = unpack_header(pack([wander(), bare], ["full", "bare"]))
+    assert [one["name"] for one in header["variables"]] == ["distance", "step_size"]
+    assert header["rules"] == []
+    reverse = layers().rename(kl="js").assign_attrs(divergence="js")
+    with pytest.raises(ArgumentError) as raised:
+        lk.explore(layers(), reverse)
+    assert str(raised.value) == (
+        "There is nothing that all these traces can show; they hold kl and js. Explore each by itself."
     )
 
 
@@ -423,9 +436,7 @@ def test_a_run_gives_the_trace_that_run_recurrence_gives(tokenless, ids_for_prom
 
 
 def test_the_picture_fills_column_by_column_while_the_model_thinks(tokenless, ids_for_prompts, monkeypatch):
-    from latentkit.explorer import model as module
-
-    monkeypatch.setattr(module, "_PAUSE", -1.0)
+    monkeypatch.setattr(watched, "_PAUSE", -1.0)
     seen = []
 
     def look(step):

@@ -52,7 +52,7 @@ def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
     TraceError
         If a dataset is no trace, or holds what cannot be drawn as a picture of rows and columns.
     ArgumentError
-        If the traces are of different kinds.
+        If the traces are of different kinds, or have no variable in common.
     """
     kinds = [kind_of(trace) for trace in traces]
     if len({kind.name for kind in kinds}) > 1:
@@ -60,15 +60,23 @@ def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
         msg = f"Two traces side by side must be of one kind, got {given}. Explore each by itself."
         raise ArgumentError(msg)
     arrays = _Arrays()
+    panels = [
+        _panel(kind, trace, visible_token(name), arrays)
+        for kind, trace, name in zip(kinds, traces, names, strict=True)
+    ]
+    variables, rules = (
+        set.intersection(*(set(panel[part]) for panel in panels)) for part in ("variables", "exits")
+    )
+    if not variables:
+        each = " and ".join(", ".join(panel["variables"]) or "nothing" for panel in panels)
+        msg = f"There is nothing that all these traces can show; they hold {each}. Explore each by itself."
+        raise ArgumentError(msg)
     header = {
         **kinds[0].words(),
-        "variables": kinds[0].variables(traces[0]),
+        "variables": [one for one in kinds[0].variables(traces[0]) if one["name"] in variables],
         "maps": {name: arrays.add(_colours(name), "u1") for name in COLOURMAPS},
-        "rules": _rules(kinds[0], traces[0]),
-        "panels": [
-            _panel(kind, trace, visible_token(name), arrays)
-            for kind, trace, name in zip(kinds, traces, names, strict=True)
-        ],
+        "rules": [_rule(name) for name in panels[0]["exits"] if name in rules],
+        "panels": panels,
         "arrays": arrays.described,
     }
     written = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii")
@@ -143,12 +151,9 @@ def _readout(kind: Kind, trace: xr.Dataset, arrays: _Arrays) -> dict[str, Any]:
     }
 
 
-def _rules(kind: Kind, trace: xr.Dataset) -> list[dict[str, Any]]:
-    rules = [(name, criteria.exit_rule(name)) for name in kind.exit_values(trace)]
-    return [
-        {"name": name, "threshold": rule.threshold, "hits": rule.hits, "counts": rule.counts}
-        for name, rule in rules
-    ]
+def _rule(name: str) -> dict[str, Any]:
+    rule = criteria.exit_rule(name)
+    return {"name": name, "threshold": rule.threshold, "hits": rule.hits, "counts": rule.counts}
 
 
 def _colours(name: str) -> Numbers:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import html
 import threading
-import time
 import traceback
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 import xarray as xr
 
-from latentkit import criteria
 from latentkit.errors import LatentkitError
+from latentkit.explorer.watched import Watched
 from latentkit.explorer.widget import TraceExplorer
-from latentkit.trace import COORDS, VARIABLES
 
 __all__ = ["ModelExplorer", "explore_model"]
-
-_PAUSE = 0.2  # seconds between two pictures while the model thinks
 
 
 class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -108,7 +102,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         limit = max(128, iterations)
         self.progress.value, self.progress.max = 0, new_tokens * iterations + limit + iterations + 1
         self._say("Thinking: the picture shows how far each step goes.")
-        watched = _Watched(self.model, self._stop, iterations, self._picture, self._advance)
+        watched = Watched(self.model, self._stop, iterations, self._picture, self._advance)
         with warnings.catch_warnings():  # that it was stopped is said in the status
             warnings.filterwarnings("ignore", message="Interrupted: ")
             trace = run_recurrence(
@@ -147,78 +141,6 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
     def _say(self, text: str, kind: str = "") -> None:
         self.status.value = f"<span role='status' style='white-space:pre-wrap'>{html.escape(text)}</span>"
         self.progress.bar_style = kind
-
-
-class _Watched:
-    """The model itself, but for three verbs: they tell what they do, and end the run where Stop was pressed.
-
-    While tokens are generated it is called for parts of the sequence; the longest one so far is shown.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        stop: threading.Event,
-        iterations: int,
-        show: Callable[[xr.Dataset], None],
-        advance: Callable[[int], None],
-    ) -> None:
-        self._model, self._stop, self._iterations = model, stop, iterations
-        self._show, self._advance = show, advance
-        self._calls, self._column, self._shown = 0, 0, 0.0
-        self._ids: list[int] = []
-        self._steps = np.empty((0, 0), np.float32)
-        self._latent: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def embed(self, token_ids: Any, **options: Any) -> Any:
-        if token_ids.shape[1] > len(self._ids):
-            self._ids = token_ids[0].tolist()
-            self._steps = np.full((len(self._ids), self._iterations + 1), np.nan, np.float32)
-            self._column, self._latent = 0, None
-        return self._model.embed(token_ids, **options)
-
-    def step(self, state: Any, context: Any) -> Any:
-        self._count()
-        after = self._model.step(state, context)
-        if after.shape[1] == len(self._ids) and self._column < self._iterations:
-            before = self._model.normalise(state) if self._latent is None else self._latent
-            self._latent = self._model.normalise(after)
-            self._column += 1
-            self._steps[:, self._column] = criteria.distance(self._latent[0].float(), before[0].float()).cpu()
-            if time.monotonic() - self._shown > _PAUSE:
-                self._show(self._partial())
-                self._shown = time.monotonic()
-        return after
-
-    def readout(self, state: Any, context: Any) -> Any:
-        self._count()
-        return self._model.readout(state, context)
-
-    def _count(self) -> None:
-        if self._stop.is_set():
-            raise KeyboardInterrupt  # what the run takes for a polite stop, wherever it comes from
-        self._calls += 1
-        self._advance(self._calls)
-
-    def _partial(self) -> xr.Dataset:
-        """What is known so far, as a trace: no distance before the limit is reached."""
-        from latentkit.run.prompting import token_texts
-
-        texts = np.array(token_texts(self._model.tokenizer, self._ids), dtype=object)
-        values = {"distance": np.full_like(self._steps, np.nan), "step_size": self._steps}
-        labels = {
-            "token": np.arange(len(self._ids)),
-            "token_text": texts,
-            "token_id": self._ids,
-            "iteration": np.arange(self._iterations + 1),
-        }
-        return xr.Dataset(
-            {name: (VARIABLES[name].dims, data, VARIABLES[name].attrs) for name, data in values.items()},
-            coords={name: (COORDS[name].dims, data) for name, data in labels.items()},
-        )
 
 
 def explore_model(

@@ -269,7 +269,7 @@ export class Explorer {
 
   /** Whether the likeliest token at the stops is the one at the end. */
   sayKept(panel, rows, stops) {
-    if (!panel.readout) return "";
+    if (!panel.readout || panel.columns.length < 2) return "";
     const last = panel.columns.length - 1;
     const place = (row, column) => panel.readout.place[row * panel.columns.length + column];
     const same = rows.filter((row, i) => place(row, stops[i] ?? last) === place(row, last)).length;
