@@ -340,7 +340,7 @@ def test_step_cosine_is_the_traces_own() -> None:
 
 
 def test_the_measured_floor_is_the_median_of_the_second_half_without_the_limit() -> None:
-    found = lk.measured_floor(distances([9, 5, 1, 4, 2, 0], [9, 9, 9, 9, 9, 0], limit=5))
-    assert found.values.tolist() == [2, 9]
-    assert lk.measured_floor(distances([9, 5, 1, 4, 2, 0], limit=128)).values.tolist() == [2]
+    found = lk.measured_floor(distances([9, 5, 6, 4, 3, 0], [9, 9, 9, 9, 9, 0], limit=5))
+    assert found.values.tolist() == [4, 9]
+    assert lk.measured_floor(distances([9, 5, 6, 4, 3, 0], limit=128)).values.tolist() == [3]
     assert np.isnan(lk.measured_floor(distances([9.0, 5.0, np.nan, 2.0], limit=128))).all()

@@ -177,6 +177,15 @@ def test_points_are_the_scores_and_their_colour_the_iteration() -> None:
     assert [text.get_text().strip() for text in ax.texts] == ["a", "b"]
 
 
+@pytest.mark.parametrize("components", [(1, 2), (1, 2, 3)])
+def test_the_ring_at_the_end_of_a_way_has_the_colour_of_its_iteration(components: Any) -> None:
+    ax = plot_trajectory(made(["a"]), components=components, iterations=slice(3, 9))
+    way, ring = ax.collections
+    assert ring.get_array().tolist() == [8]
+    assert way.get_clim() == ring.get_clim() == (3, 8)
+    assert ring.get_zorder() > way.get_zorder()
+
+
 def test_three_components_are_drawn_in_space() -> None:
     ax = plot_trajectory(made(), components=(1, 2, 3))
     assert ax.name == "3d"
