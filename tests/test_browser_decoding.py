@@ -53,12 +53,12 @@ def test_lesson_6_runs_and_its_sliders_show_where_each_token_would_stop(lab, bro
         press(slider(page, "Token"), "ArrowRight")
         expect(said).to_contain_text("Token 1 at iteration")
 
-        before = said.inner_text()
-        rules = page.get_by_label("Criterion")
-        rules.focus()
-        rules.press("ArrowUp")
-        expect(said).not_to_have_text(before)
-        expect(slider(page, "Threshold")).to_be_visible()
+        shares = said.locator("div").first
+        before = shares.inner_text()
+        press(slider(page, "Criterion"), "End")
+        expect(slider(page, "Criterion").locator(".widget-readout")).to_have_text("acceleration")
+        expect(slider(page, "Threshold").locator(".widget-readout")).to_have_text("0.01")
+        expect(shares).not_to_have_text(before)
 
 
 def test_exercises_of_both_lessons_open_from_the_keyboard(lab, browser):

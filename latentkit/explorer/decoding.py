@@ -80,8 +80,8 @@ def slide_exits(trace: xr.Dataset, *, criterion: str = "kl", token: int = 0) -> 
     Returns
     -------
     VBox
-        A list of criteria and the sliders "Threshold" and "Token" above a bar for each token and the readout
-        of the chosen one where it would have stopped. All work from the keyboard.
+        The sliders "Criterion", "Threshold" and "Token" above a bar for each token and the readout of the
+        chosen one where it would have stopped. All work with the arrow keys.
 
     Raises
     ------
@@ -97,7 +97,8 @@ def slide_exits(trace: xr.Dataset, *, criterion: str = "kl", token: int = 0) -> 
     _need_readouts(trace)
     exit_iteration(trace, criterion)  # says what is wrong, if something is
     names = [str(name) for name in trace["criterion"].values]
-    rule = widgets.Dropdown(options=names, value=criterion, description="Criterion")
+    # A slider and no list: in a notebook, JupyterLab takes the arrow keys away from a list.
+    rule = widgets.SelectionSlider(options=names, value=criterion, description="Criterion", layout=_wide())
     limit = widgets.SelectionSlider(
         options=_thresholds(criterion), description="Threshold", layout=_wide(), value=_default(criterion)
     )
