@@ -38,7 +38,8 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
     -----
     The interval holds every true share from which the one seen is no further than usual [1]_. Unlike the
     share plus and minus its standard error it has a length where all or none succeed, and never leaves
-    [0, 1]; it is among those recommended, for few trials too [2]_. It supposes that the trials are independent.
+    [0, 1]; it is among those recommended, for few trials too [2]_. It supposes that the trials are
+    independent.
 
     References
     ----------
