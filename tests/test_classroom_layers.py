@@ -41,10 +41,10 @@ def test_a_missing_claim_is_counted_and_not_named(given):
 
 
 def test_the_claims_follow_from_the_picture():
-    shown = result(values=[[1, 2], [9, 1], [2, 2], [3, 3]], texts="ab")
+    shown = result(values=[[1, 2], [5, 1], [2, 2], [3, 4]], texts="ab")
     question = str(classroom.caption_claims(shown))
     assert "B. Of the cells that are drawn, layer 2 at Gen0 has the largest KL." in question
-    assert "C. No layer of the model has a larger mean effect than layer 2." in question
+    assert "C. No layer of the model has a larger mean effect than layer 4." in question
 
 
 def test_of_tokens_that_are_a_part_the_true_number_is_named():
