@@ -12,7 +12,8 @@ from latentkit.training.chat import BEGIN_TEXT, END_TURN, render_chat
 
 __all__ = ["by_difficulty", "share_right"]
 
-STEPS = {
+# None: of all difficulties, as training draws them.
+STEPS: dict[str, tuple[int | None, ...]] = {
     "composition": (1, 2, 3, 4, 6),
     "floors": (1, 2, 3, 4),
     "path": (1, 2, 3, 4),
@@ -20,12 +21,12 @@ STEPS = {
     "parity": (1, 2, 4),
     "lookup": (1,),
     "sorting": (1, 2, 3, 4),
-    "addition": (1, 2, 3),
+    "addition": (1, 2, 3, None),
 }
 ITERATIONS = (1, 2, 4, 8, 16, 32)
 
 
-def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int], dict[int, float]]:
+def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int | None], dict[int, float]]:
     """Return, for each kind and number of steps, the share answered right by number of iterations."""
     return {
         (kind, steps): share_right(

@@ -30,6 +30,7 @@ from latentkit.training.settling import (
 __all__ = ["Figures", "bits_per_byte", "evaluate", "main", "read_held_out", "report"]
 
 ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
+HOPS, HOP_PROBLEMS = (1, 2, 3, 4, 6), 100  # steps of composition, and problems of each
 EXCERPTS = range(20_000, 900_000, 110_000)  # where the excerpts begin, in characters
 HELD_OUT_VARIABLE = "LATENTKIT_HELDOUT"
 
@@ -56,7 +57,7 @@ class Figures:
         Median settling iteration of the answer's token by the number of hops; with `hops_correlation`, the
         rank correlation of the two over all problems.
     accuracy : dict of (kind, steps) to dict of int to float
-        Share of held-out problems answered right, by number of iterations.
+        Share of held-out problems answered right, by number of iterations; steps None: of all difficulties.
     """
 
     bits_per_byte: dict[int, float]
@@ -67,7 +68,7 @@ class Figures:
     unsettled_kinds: dict[str, int]
     settling_hops: dict[int, float]
     hops_correlation: float
-    accuracy: dict[tuple[str, int], dict[int, float]]
+    accuracy: dict[tuple[str, int | None], dict[int, float]]
 
 
 def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
@@ -89,9 +90,7 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
     excerpts = [text[i : i + 500] for i in EXCERPTS]
     in_text = np.concatenate([settling(model, excerpt) for excerpt in excerpts])
     conversation, answer = faust(model)
-    hops = settling_by_steps(
-        model, "composition", steps=accuracy.STEPS["composition"], problems=problems or 50
-    )
+    hops = settling_by_steps(model, "composition", steps=HOPS, problems=HOP_PROBLEMS)
     return Figures(
         bits_per_byte=bits_per_byte(model, text),
         settling_text=_percentiles(in_text),
@@ -210,7 +209,7 @@ def report(figures: Figures, cost: Cost | None = None) -> str:
         lines += ["", "| problem | steps | " + " | ".join(f"r = {r}" for r in at) + " |"]
         lines += ["|---|---|" + "---|" * len(at)]
         for (kind, steps), row in figures.accuracy.items():
-            lines += [f"| {kind} | {steps} | " + " | ".join(f"{row[r]:.2f}" for r in at) + " |"]
+            lines += [f"| {kind} | {steps or 'all'} | " + " | ".join(f"{row[r]:.2f}" for r in at) + " |"]
     return "\n".join(lines)
 
 
