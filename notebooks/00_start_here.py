@@ -137,5 +137,10 @@ exercise.solution()
 #   follows, the exercise too.
 # * `lk.save_trace(trace, "mine.nc")` keeps a trace in a file, and `lk.open_trace("mine.nc")` brings it
 #   back.
-# * The lesson [02_convergence](02_convergence.ipynb) looks more closely at how states come to rest, in the
-#   two texts of the published figures.
+# * The next lessons, in this order:
+#   [01_iterative_decoding](01_iterative_decoding.ipynb) watches nano write,
+#   [02_convergence](02_convergence.ipynb) looks more closely at how states come to rest,
+#   [03_safety_prompt](03_safety_prompt.ipynb) asks what such a picture can prove,
+#   [04_layer_kl](04_layer_kl.ipynb) compares layers,
+#   [05_trajectories](05_trajectories.ipynb) follows states on their way, and
+#   [06_when_to_stop](06_when_to_stop.ipynb) asks how many iterations are enough.
