@@ -63,9 +63,9 @@ nano: $(VENV)/.test
 	  --set injection_scale=0.7 recurrence_ramp=0.62 decay=0 $(ARGS)
 	$(call train,problems) $(call from,language) --tokens 2500000 $(problems) --harder-every 120 \
 	  $(call held,0.35) recurrence_ramp=0.6 decay=0 $(ARGS)
-	$(call train,quieter) $(call from,problems) --tokens 1700000 $(problems) --harder-every 40 \
+	$(call train,quieter) $(call from,problems) --tokens 2000000 $(problems) --harder-every 40 \
 	  $(call held,0.15) recurrence_ramp=0 decay=0 $(ARGS)
-	$(call train,both) $(call from,quieter) --tokens 7000000 --tasks 0.42 $(call text,0.45,0.03,0.04,0.06) \
+	$(call train,both) $(call from,quieter) --tokens 7500000 --tasks 0.43 $(call text,0.44,0.03,0.04,0.06) \
 	  $(call held,0.15) recurrence_ramp=0 decay=0.6 $(ARGS)
 
 # The stamp is made last, so an interrupted install is taken up again; it is older than pyproject.toml after a change.

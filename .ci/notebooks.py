@@ -49,6 +49,9 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}
         if cell.cell_type == "code":
             _refuse_warnings(cell)
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output["data"].pop(WIDGET, None)  # the explorer goes on without a kernel
             cell.outputs = [output for output in cell.outputs if not _volatile(output)]
     return notebook
 

@@ -135,6 +135,8 @@ exercise.solution()
 #
 # * Change the text in the cell that makes the trace, then choose *Run → Run All Cells*. Everything below
 #   follows, the exercise too.
+# * `lk.explore_model(model)` in a new cell opens a box for texts of your own: press *Run* and watch the
+#   picture fill while nano thinks. `lk.explore(trace)` opens the same picture for a trace that you have.
 # * `lk.save_trace(trace, "mine.nc")` keeps a trace in a file, and `lk.open_trace("mine.nc")` brings it
 #   back.
 # * The next lessons, in this order:

@@ -50,6 +50,13 @@ print(dict(trace.readout_text.sizes))
 lk.slide_decoding(trace, iteration=1)
 
 # %% [markdown]
+# The *explorer* shows all cells at once. Walk through its heatmap with the arrow keys and read, at each place
+# and iteration, what the model would say and how sure it would be.
+
+# %%
+lk.explore(trace, iteration=1)
+
+# %% [markdown]
 # The same in one picture: a row for each token, a column for each iteration. A token is written where it
 # becomes the likeliest, and the colour tells its probability. The picture ends some time after the last
 # change.

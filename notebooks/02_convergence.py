@@ -67,6 +67,17 @@ print(f"tokens {answer.start} to {answer.stop - 1} of {trace.sizes['token']}")
 # %%
 lk.slide_convergence(trace, tokens=answer, iteration=2)
 
+# %% [markdown]
+# To look at single cells, open the *explorer*. Click into its heatmap, or walk through it with the arrow
+# keys: the lines below say which token and which iteration you are at, and how far the token still has to go.
+# The dashed line in the curve is a threshold. Drag it, and see when the token has come to rest below it.
+
+# %%
+lk.explore(trace.isel(token=answer), iteration=2)
+
+# %% [markdown]
+# The same on paper:
+
 # %%
 with_alt(lk.plot_convergence(trace, tokens=answer))
 
