@@ -154,7 +154,7 @@ def test_what_was_recorded_once_is_found_again() -> None:
 
 
 def test_with_and_without_a_cache_64_tokens_are_the_same() -> None:
-    model = lk.load_model("nano-untrained")
+    model = lk.load_model("nano")
     prompt = list(range(20, 30))
     with_cache, without = (
         decode(model, prompt, new_tokens=64, iterations=4, readout_top=0, stop=(), cache=cache)
