@@ -11,8 +11,8 @@ import xarray as xr
 
 from latentkit.criteria import exit_threshold
 from latentkit.errors import TraceError
+from latentkit.explorer.controls import position_slider, redrawn, wide
 from latentkit.explorer.readout import CHOSEN, PIECE, escaped, quoted, readout_table
-from latentkit.explorer.sliders import _redrawn, _slider, _wide
 from latentkit.measure import exit_iteration
 from latentkit.plot.decoding import select_decoding
 from latentkit.plot.exits import threshold_sweep
@@ -55,14 +55,14 @@ def slide_decoding(trace: xr.Dataset, *, token: int = 0, iteration: int | None =
     shows no widget: end the next cell with `plot_decoding`.
     """
     _need_readouts(trace)
-    where = _slider("Iteration", trace["iteration"], iteration)
-    which = _slider("Token", trace["generated_token"], token)
+    where = position_slider("Iteration", trace["iteration"], iteration)
+    which = position_slider("Token", trace["generated_token"], token)
 
     def draw() -> str:
         stopped = np.minimum(trace["iterations_used"], where.value)
         return _text(trace, stopped, which.value, where.value) + _chosen(trace, which.value, stopped)
 
-    return _redrawn(draw, where, which)
+    return redrawn(draw, where, which)
 
 
 def slide_exits(trace: xr.Dataset, *, criterion: str = "kl", token: int = 0) -> widgets.VBox:
@@ -98,17 +98,17 @@ def slide_exits(trace: xr.Dataset, *, criterion: str = "kl", token: int = 0) -> 
     exit_iteration(trace, criterion)  # says what is wrong, if something is
     names = [str(name) for name in trace["criterion"].values]
     # A slider and no list: in a notebook, JupyterLab takes the arrow keys away from a list.
-    rule = widgets.SelectionSlider(options=names, value=criterion, description="Criterion", layout=_wide())
+    rule = widgets.SelectionSlider(options=names, value=criterion, description="Criterion", layout=wide())
     limit = widgets.SelectionSlider(
-        options=_thresholds(criterion), description="Threshold", layout=_wide(), value=_default(criterion)
+        options=_thresholds(criterion), description="Threshold", layout=wide(), value=_default(criterion)
     )
-    which = _slider("Token", trace["generated_token"], token)
+    which = position_slider("Token", trace["generated_token"], token)
 
     def draw() -> str:
         found = exit_iteration(trace, rule.value, limit.value)
         return _exits(trace, found, which.value) + _chosen(trace, which.value, found["exit_iteration"])
 
-    box = _redrawn(draw, limit, which)
+    box = redrawn(draw, limit, which)
 
     def change_rule(_change: object) -> None:
         limit.options = _thresholds(rule.value)  # chooses the first of them

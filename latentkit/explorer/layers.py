@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError
-from latentkit.explorer.sliders import _image, _redrawn, _wide
+from latentkit.explorer.controls import image, redrawn, wide
 from latentkit.plot.layer_kl import plot_layer_kl
 from latentkit.plot.layer_selection import layer_kl_limits, select_layers
 
@@ -51,7 +51,7 @@ def slide_layer_kl(
     every = list(by_iterations.values())
     low, high = limits if limits is not None else layer_kl_limits(*every)
     depth = widgets.SelectionSlider(
-        options=list(by_iterations), value=max(by_iterations), description="Iterations", layout=_wide()
+        options=list(by_iterations), value=max(by_iterations), description="Iterations", layout=wide()
     )
     layers = _span("Layers", every, "layer")
     tokens = _span("Tokens", every, "generated_token")
@@ -63,10 +63,10 @@ def slide_layer_kl(
             return _nothing_there(whole, depth.value, layers.value)
         columns = _between(whole, "generated_token", tokens.value)
         part = whole.isel(layer=np.flatnonzero(rows), generated_token=np.flatnonzero(columns))
-        return _image(plot_layer_kl(part, limits=(low, high)))
+        return image(plot_layer_kl(part, limits=(low, high)))
 
     sliders = [depth, layers, tokens] if len(every) > 1 else [layers, tokens]
-    return _redrawn(draw, *sliders)
+    return redrawn(draw, *sliders)
 
 
 def _by_iterations(results: list[xr.Dataset]) -> dict[int, xr.Dataset]:
@@ -100,7 +100,7 @@ def _span(name: str, results: list[xr.Dataset], dim: str) -> widgets.IntRangeSli
     """Make a slider with two handles over all positions that any result has."""
     first = min(int(result[dim].min()) for result in results)
     last = max(int(result[dim].max()) for result in results)
-    return widgets.IntRangeSlider(value=(first, last), min=first, max=last, description=name, layout=_wide())
+    return widgets.IntRangeSlider(value=(first, last), min=first, max=last, description=name, layout=wide())
 
 
 def _nothing_there(result: xr.Dataset, iterations: int, ends: tuple[int, int]) -> str:

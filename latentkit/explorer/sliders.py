@@ -1,21 +1,14 @@
-"""Sliders over a trace: every move draws anew what was computed before, so no model runs.
-
-A picture is handed to the browser as one ``<img>`` with its size and its alt text. The page therefore keeps
-its layout while pictures follow each other, and whoever does not see them is told what they show.
-"""
+"""Sliders over a trace: every move draws anew what was computed before, so no model runs."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import ipywidgets as widgets
 import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
-from latentkit.errors import ArgumentError, TraceError
+from latentkit.errors import TraceError
+from latentkit.explorer.controls import image, position_slider, redrawn, wide
 from latentkit.explorer.readout import readout_html
-from latentkit.plot.alt import with_alt
 from latentkit.plot.colour import distance_limits
 from latentkit.plot.convergence import plot_convergence
 from latentkit.plot.selection import select_distance
@@ -63,13 +56,13 @@ def slide_convergence(
     check_trace(trace)
     shown = select_distance(trace, tokens=tokens)
     low, high = limits if limits is not None else distance_limits(trace, tokens=tokens)
-    length = _slider("Iterations", trace["iteration"], iteration)
+    length = position_slider("Iterations", trace["iteration"], iteration)
     span = widgets.IntRangeSlider(
         value=tuple(shown["token"].values[[0, -1]].tolist()),
         min=int(trace["token"].min()),
         max=int(trace["token"].max()),
         description="Tokens",
-        layout=_wide(),
+        layout=wide(),
     )
 
     def draw() -> str:
@@ -83,9 +76,9 @@ def slide_convergence(
         # The axis keeps its length, so that the picture grows instead of being stretched.
         ax.set_xlim(length.min - 0.5, length.max + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 4, 8, 10], integer=True))
-        return _image(ax)
+        return image(ax)
 
-    return _redrawn(draw, length, span)
+    return redrawn(draw, length, span)
 
 
 def slide_readout(trace: xr.Dataset, *, token: int | None = None, iteration: int = 0) -> widgets.VBox:
@@ -124,39 +117,6 @@ def slide_readout(trace: xr.Dataset, *, token: int | None = None, iteration: int
             "Run it again without readout_top=0."
         )
         raise TraceError(msg)
-    where = _slider("Iteration", trace["iteration"], iteration)
-    which = _slider("Token", trace["token"], token)
-    return _redrawn(lambda: readout_html(trace, which.value, where.value), where, which)
-
-
-def _slider(name: str, positions: xr.DataArray, value: int | None) -> widgets.IntSlider:
-    """Make a slider over the positions of a dimension; None starts at the last one."""
-    first, last = int(positions.min()), int(positions.max())
-    if value is not None and (isinstance(value, bool) or value not in range(first, last + 1)):
-        msg = f"`{positions.name}` must be a whole number from {first} to {last}, got {value!r}."
-        raise ArgumentError(msg)
-    start = last if value is None else int(value)
-    return widgets.IntSlider(value=start, min=first, max=last, description=name, layout=_wide())
-
-
-def _wide() -> widgets.Layout:
-    return widgets.Layout(width="36rem", max_width="98%")
-
-
-def _redrawn(draw: Callable[[], str], *sliders: Any) -> widgets.VBox:
-    """Put sliders above what they steer. While a picture is drawn, the browser keeps only the latest move."""
-    picture = widgets.HTML(draw())
-
-    def redraw(_change: object) -> None:
-        picture.value = draw()
-
-    for slider in sliders:
-        slider.observe(redraw, names="value")
-    return widgets.VBox([*sliders, picture])
-
-
-def _image(ax: Any) -> str:
-    """Render axes as an ``<img>`` with alt text; the figure is closed."""
-    data, _ = with_alt(ax)._repr_mimebundle_()
-    # Decoded before it is painted: no blank frame between two pictures.
-    return data["text/html"].replace("<img ", '<img decoding="sync" ', 1)
+    where = position_slider("Iteration", trace["iteration"], iteration)
+    which = position_slider("Token", trace["token"], token)
+    return redrawn(lambda: readout_html(trace, which.value, where.value), where, which)

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 import xarray as xr
 
-from latentkit.explorer.sliders import _image, _redrawn, _slider, _wide
+from latentkit.explorer.controls import image, position_slider, redrawn, wide
 from latentkit.measure import principal_components
 from latentkit.plot.selection import chosen
 from latentkit.plot.trajectory import _components, plot_trajectory
@@ -61,15 +61,15 @@ def slide_trajectory(
     positions = fitted["token"]
     rows = slice(-_TOKENS, None) if tokens is None else chosen("tokens", tokens, positions.values)
     shown = positions.values[rows]
-    length = _slider("Iterations", fitted["iteration"], iteration)
+    length = position_slider("Iterations", fitted["iteration"], iteration)
     span = widgets.IntRangeSlider(
         value=(int(shown[0]), int(shown[-1])),
         min=int(positions.min()),
         max=int(positions.max()),
         description="Tokens",
-        layout=_wide(),
+        layout=wide(),
     )
-    turn = widgets.IntSlider(value=300, min=0, max=355, step=5, description="Turn", layout=_wide())
+    turn = widgets.IntSlider(value=300, min=0, max=355, step=5, description="Turn", layout=wide())
 
     def draw() -> str:
         first, last = span.value
@@ -82,9 +82,9 @@ def slide_trajectory(
         _keep(ax, fitted, wanted, (length.min, length.max))
         if len(wanted) == 3:
             ax.view_init(azim=turn.value)
-        return _image(ax)
+        return image(ax)
 
-    return _redrawn(draw, length, span, *([turn] if len(wanted) == 3 else []))
+    return redrawn(draw, length, span, *([turn] if len(wanted) == 3 else []))
 
 
 def _keep(ax: Any, fitted: xr.Dataset, components: Sequence[int], colours: tuple[int, int]) -> None:
