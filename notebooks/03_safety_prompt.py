@@ -68,6 +68,15 @@ print(f"tokens {rows.start} to {rows.stop - 1}, the question first, then the hea
 # %%
 lk.slide_convergence(safety.sel(seed=0), tokens=rows, iteration=2)
 
+# %% [markdown]
+# In the explorer you can walk from token to token with the arrow keys, and read the distance of each.
+
+# %%
+lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
+
+# %% [markdown]
+# The same on paper:
+
 # %%
 with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows))
 

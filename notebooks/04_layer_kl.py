@@ -77,6 +77,13 @@ Markdown(
 # picture, which is not quite the order of the layers.)
 
 # %%
+lk.explore(effect)
+
+# %% [markdown]
+# That was the explorer: walk through the cells with the arrow keys, or have it show a table. The same on
+# paper:
+
+# %%
 with_alt(lk.plot_layer_kl(effect, annotate=True))
 
 # %%
