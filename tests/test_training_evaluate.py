@@ -91,12 +91,10 @@ def test_rank_correlation_is_spearmans():
     )
 
 
-def test_tokens_that_never_settle_are_told_apart(model, monkeypatch):
-    monkeypatch.setattr(settling, "settling", lambda *_: np.array([3.0, 200.0]))
-    found = settling.kinds_of_unsettled(model, ["the sea"])
+def test_tokens_that_never_settle_are_told_apart(model):
+    found = settling.kinds_of_unsettled(model, ["the sea"], [np.array([3.0, 200.0])])
     assert sum(found.values()) == 1
-    monkeypatch.setattr(settling, "settling", lambda *_: np.array([3.0, 4.0]))
-    assert settling.kinds_of_unsettled(model, ["the sea"]) == {}
+    assert settling.kinds_of_unsettled(model, ["the sea"], [np.array([3.0, 4.0])]) == {}
 
 
 def test_the_faust_answer_begins_after_the_reply_header(model):

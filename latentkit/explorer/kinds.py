@@ -11,6 +11,7 @@ import xarray as xr
 
 from latentkit import criteria
 from latentkit.errors import TraceError
+from latentkit.measure.exits import FROM_TRACE
 from latentkit.plot.labels import visible_token
 from latentkit.plot.layer_selection import bar_label, layer_names, select_layers
 from latentkit.plot.selection import select_distance
@@ -22,9 +23,6 @@ Numbers = np.ndarray[Any, Any]
 
 _SHOWN = ("distance", "kl", "entropy", "step_size")
 _LABELS = {"distance": "Distance", "kl": "KL", "entropy": "Entropy", "step_size": "Step size"}
-
-# The summaries that a trace of `run_recurrence` keeps, and the exit rules that read them.
-_SUMMARIES = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Kind:
             recorded = {str(name): values.sel(criterion=name).values for name in values["criterion"].values}
             return {name: table for name, table in recorded.items() if not np.isnan(table).all()}
         found: dict[str, Numbers] = {}
-        for rule, source in _SUMMARIES.items():
+        for rule, source in FROM_TRACE.items():
             if source in trace.variables:
                 data = self.ordered(trace, source)
                 data = data.isel(rank=0) if "rank" in data.dims else data

@@ -15,7 +15,7 @@ from latentkit.trace import need_dim
 __all__ = ["exit_iteration"]
 
 # What a trace of `run_recurrence` keeps, and the rules that can be worked out from it.
-_FROM_TRACE = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
+FROM_TRACE = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
 
 
 def exit_iteration(
@@ -126,12 +126,12 @@ def _recorded(trace: xr.Dataset, criterion: str) -> xr.DataArray:
 
 
 def _worked_out(trace: xr.Dataset, criterion: str) -> xr.DataArray:
-    source = _FROM_TRACE.get(criterion)
+    source = FROM_TRACE.get(criterion)
     if source is None:
         reads = {"state": "raw states x_i", "readout": "all probabilities of each readout"}
         msg = (
             f"{criterion!r} reads the {reads[criteria.exit_rule(criterion).reads]}, which this trace does "
-            f"not keep; from it {' and '.join(map(repr, _FROM_TRACE))} can be told. Pass a trace from "
+            f"not keep; from it {' and '.join(map(repr, FROM_TRACE))} can be told. Pass a trace from "
             "`run_decoding`, which keeps the numbers of every criterion."
         )
         raise TraceError(msg)

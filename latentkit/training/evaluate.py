@@ -88,7 +88,8 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
     Figures
     """
     excerpts = [text[i : i + 500] for i in EXCERPTS]
-    in_text = np.concatenate([settling(model, excerpt) for excerpt in excerpts])
+    by_excerpt = [settling(model, excerpt) for excerpt in excerpts]
+    in_text = np.concatenate(by_excerpt)
     conversation, answer = faust(model)
     hops = settling_by_steps(model, "composition", steps=HOPS, problems=HOP_PROBLEMS)
     return Figures(
@@ -98,7 +99,7 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
         faust_settled=settled_share(model, conversation, answer),
         # a token that never gets there has no iteration (NaN)
         unsettled=float(np.mean(~(in_text <= 128))),
-        unsettled_kinds=kinds_of_unsettled(model, excerpts),
+        unsettled_kinds=kinds_of_unsettled(model, excerpts, by_excerpt),
         settling_hops={steps: float(np.median(values)) for steps, values in hops.items()},
         hops_correlation=rank_correlation(hops),
         accuracy=accuracy.by_difficulty(model, problems=problems) if problems else {},

@@ -34,17 +34,24 @@ def settled_share(model: Any, conversation: Any, first: int) -> float:
     return float(np.mean(distance[:, 64] < 0.02 * distance[:, 0]))
 
 
-def kinds_of_unsettled(model: Any, excerpts: Sequence[str], *, after: int = LIMIT // 2) -> dict[str, int]:
+def kinds_of_unsettled(
+    model: Any,
+    excerpts: Sequence[str],
+    settled: Sequence[np.ndarray[Any, Any]],
+    *,
+    after: int = LIMIT // 2,
+) -> dict[str, int]:
     """What the tokens do that have not settled by iteration ``after``: how many orbit, slide, or neither.
 
-    Only texts with such a token are run again, with their states kept.
+    ``settled`` is what `settling` found for each excerpt. Only texts with such a token are run again, with
+    their states kept.
     """
     from latentkit.measure import trajectory_kind
     from latentkit.run import run_recurrence
 
     found: Counter[str] = Counter()
-    for excerpt in excerpts:
-        late = np.flatnonzero(settling(model, excerpt) > after)
+    for excerpt, iterations in zip(excerpts, settled, strict=True):
+        late = np.flatnonzero(iterations > after)
         if len(late):
             trace = run_recurrence(
                 model, excerpt, iterations=LIMIT, limit=LIMIT, readout_top=0, keep_states=True, progress=False
