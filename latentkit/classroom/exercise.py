@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from latentkit.classroom.card import Card, Folded
 
-__all__ = ["Exercise"]
+__all__ = ["Exercise", "whole_answer"]
 
 Judgement = tuple[bool, str]
 
@@ -81,3 +84,13 @@ class Exercise:
 
     def _repr_html_(self) -> str:
         return Card("Exercise", self.question)._repr_html_()
+
+
+def whole_answer(given: Any) -> int | None:
+    """Read an answer as a whole number; 7.0 counts, True does not."""
+    if isinstance(given, (float, np.floating)) and float(given).is_integer():
+        return int(given)
+    try:
+        return None if isinstance(given, (bool, np.bool_)) else operator.index(given)
+    except TypeError:
+        return None

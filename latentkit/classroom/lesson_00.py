@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from latentkit.classroom.exercise import Exercise, Judgement
+from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
 from latentkit.plot.labels import visible_token
 from latentkit.trace import check_trace
@@ -46,7 +45,7 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
     answer, last = int(passes[place]), int(passes[-1])
 
     def judge(given: Any) -> Judgement:
-        number = _whole(given)
+        number = whole_answer(given)
         if number is None or not passes[0] <= number <= last:
             return False, f"The answer is a whole number from {passes[0]} to {last}; this is {given!r}."
         if number > answer:
@@ -77,16 +76,6 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
         ),
         judge=judge,
     )
-
-
-def _whole(given: Any) -> int | None:
-    """Read an answer as a whole number; 7.0 counts, True does not."""
-    if isinstance(given, (float, np.floating)) and float(given).is_integer():
-        return int(given)
-    try:
-        return None if isinstance(given, (bool, np.bool_)) else operator.index(given)
-    except TypeError:
-        return None
 
 
 def _runs(guesses: list[str], passes: list[int]) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from latentkit.classroom.exercise import Exercise, Judgement
-from latentkit.classroom.lesson_00 import _whole
+from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
 from latentkit.plot.decoding import select_decoding
 from latentkit.plot.labels import visible_token
@@ -47,7 +46,7 @@ def whole_text(trace: xr.Dataset) -> Exercise:
     answer = passes[int(late[-1]) + 1] if late.size else passes[0]
 
     def judge(given: Any) -> Judgement:
-        number = _whole(given)
+        number = whole_answer(given)
         if number is None or number not in passes:
             return False, f"The answer is a whole number from {passes[0]} to {passes[-1]}; this is {given!r}."
         if number > answer:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentkit.classroom.exercise import Exercise, Judgement
-from latentkit.classroom.lesson_00 import _whole
+from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import ArgumentError, nearest
 
 __all__ = ["place_among_others"]
@@ -47,7 +46,7 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
     )
 
     def judge(given: Any) -> Judgement:
-        number = _whole(given)
+        number = whole_answer(given)
         if number is None or not 0 <= number <= len(others):
             return False, f"The answer is a whole number from 0 to {len(others)}; this is {given!r}."
         if number != answer:

@@ -7,8 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from latentkit.classroom.exercise import Exercise, Judgement
-from latentkit.classroom.lesson_00 import _whole
+from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
 from latentkit.measure import measured_floor, settled_from
 
@@ -44,7 +43,7 @@ def floor_reached(exact: xr.Dataset, coarse: xr.Dataset) -> Exercise:
     told = f"Its median is {before}{float(middle.sel(iteration=answer)):.2g} at iteration {answer}."
 
     def judge(given: Any) -> Judgement:
-        number = _whole(given)
+        number = whole_answer(given)
         if number is None or not 0 <= number <= last:
             return False, f"The answer is a whole number from 0 to {last}; this is {given!r}."
         if abs(number - answer) > 1:
