@@ -17,7 +17,7 @@ import torch
 from latentkit.models.huginn import Huginn, HuginnConfig, init_weights
 from latentkit.models.verbs import HuginnModel
 from latentkit.run.progress import Progress
-from latentkit.run.unrolling import measured, start_state, unroll
+from latentkit.run.recurrence.passes import measured, start_state, unroll
 
 TOKENS, ITERATIONS, LIMIT, TURNS = 200, 64, 64, 7
 

@@ -25,7 +25,7 @@ import torch
 import latentkit as lk
 from latentkit.models.huginn import Huginn, HuginnConfig, init_weights
 from latentkit.models.verbs import HuginnModel
-from latentkit.run.generation import last_logits
+from latentkit.run.decoding.loop import last_logits
 
 PROMPT = list(range(20, 52))
 

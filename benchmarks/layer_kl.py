@@ -120,7 +120,7 @@ def limit_of_map(module: Any, ids: torch.Tensor) -> None:
 def ours(module: Any, ids: torch.Tensor, *, definition: str, new: int) -> Callable[[], Any]:
     """Return the whole call but for the digest of the weights, whose time depends on the model alone."""
     from latentkit.models.causal import CausalModel
-    from latentkit.run import layers
+    from latentkit.run.layers import tracing as layers
 
     layers.provenance = lambda _model: {}  # type: ignore[attr-defined, assignment]
     model = CausalModel(module)
@@ -262,7 +262,7 @@ def run_peer(name: str, python: str, vocabulary: int) -> dict[str, float]:
 
 def measure_large() -> None:
     from latentkit.models.causal import CausalModel
-    from latentkit.run.layers import run_layer_kl
+    from latentkit.run.layers.tracing import run_layer_kl
 
     config = transformers.Qwen2Config(
         vocab_size=151_936,

@@ -28,7 +28,8 @@ from IPython.display import Markdown, display
 
 import latentkit as lk
 from latentkit import classroom, criteria
-from latentkit.plot import layer_kl_limits, with_alt
+from latentkit.plot import with_alt
+from latentkit.view import layer_kl_limits
 
 p, q = np.log([0.9, 0.1]), np.log([0.5, 0.5])
 print(f"KL(p ‖ q) = {criteria.kl_divergence(p, q):.2f}, KL(q ‖ p) = {criteria.kl_divergence(q, p):.2f}")

@@ -16,8 +16,8 @@ import latentkit as lk
 from latentkit import classroom
 from latentkit.measure import share_interval
 from latentkit.plot import with_alt
-from latentkit.training.curves import MEANINGS
-from latentkit.training.tasks import make_problem
+from latentkit.problems.accuracy import MEANINGS
+from latentkit.problems.generator import make_problem
 
 model = lk.load_model("nano")
 
@@ -245,5 +245,5 @@ exercise.solution()
 # * A what-if from one full trace is cheap, and a forecast only.
 # * To say that iterations make a model *better* takes questions with answers, enough of them, and error bars.
 #
-# Other kinds and steps can be asked in the cell that begins with `asked`; `latentkit.training.tasks.KINDS`
-# lists the kinds.
+# Other kinds and steps can be asked in the cell that begins with `asked`;
+# `latentkit.problems.generator.KINDS` lists the kinds.

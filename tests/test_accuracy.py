@@ -19,7 +19,9 @@ import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import share_interval
 from latentkit.plot import alt_text
-from latentkit.training import accuracy, curves, tasks
+from latentkit.problems import accuracy as curves
+from latentkit.problems import generator as tasks
+from latentkit.problems import grading as accuracy
 
 Z = NormalDist().inv_cdf(0.975)
 

@@ -24,8 +24,8 @@ from test_trace_explorer import layers, wander
 
 import latentkit as lk
 from latentkit import criteria, measure
-from latentkit.explorer import kinds
 from latentkit.explorer import page as static
+from latentkit.view import kinds
 
 pytestmark = IN_BROWSER
 

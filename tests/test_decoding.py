@@ -20,9 +20,9 @@ import latentkit as lk
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError, PromptError
 from latentkit.run import arguments
-from latentkit.run.generation import sampled
+from latentkit.run.decoding.loop import sampled
+from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.progress import Progress
-from latentkit.run.streaming import TextStream
 
 IDS = [3, 1, 4, 1, 5]
 
@@ -117,7 +117,7 @@ def test_numbers_are_those_of_a_trace_of_the_whole_text(wrap: Any, cache: str | 
 
 def test_chunks_of_iterations_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = decode(tiny_model(), watch=[3])
-    monkeypatch.setattr("latentkit.run.watching._CHUNK_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.decoding.recording._CHUNK_BYTES", 1)
     chunked = decode(tiny_model(), watch=[3])
     np.testing.assert_array_equal(chunked.readout_id, whole.readout_id)
     for name in ("readout_probability", "entropy", "kl", "exit_value", "watched_probability", "watched_rank"):

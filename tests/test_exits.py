@@ -15,7 +15,7 @@ from latentkit import criteria
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure.exits import exit_iteration
 from latentkit.measure.rank import readout_rank
-from latentkit.run.exits import ExitWatch
+from latentkit.run.decoding.exits import ExitWatch
 
 IDS = [3, 1, 4, 1, 5]
 STATES = np.array([[[3.0, 4.0]], [[6.0, 8.0]], [[6.0, 9.0]], [[6.0, 9.0]], [[6.0, 9.0]]])

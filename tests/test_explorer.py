@@ -75,7 +75,7 @@ def drawn(monkeypatch):
         axes.append(plot_convergence(*arguments, **options))
         return axes[-1]
 
-    monkeypatch.setattr("latentkit.explorer.sliders.plot_convergence", draw)
+    monkeypatch.setattr("latentkit.sliders.convergence.plot_convergence", draw)
     return axes
 
 

@@ -12,7 +12,8 @@ from test_trace import HOSTILE
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.plot import layer_kl_limits, plot_layer_kl, with_alt
+from latentkit.plot import plot_layer_kl, with_alt
+from latentkit.view import layer_kl_limits
 
 
 def sliders(box):
@@ -42,7 +43,7 @@ def drawn(monkeypatch):
         axes.append(plot_layer_kl(*arguments, **options))
         return axes[-1]
 
-    monkeypatch.setattr("latentkit.explorer.layers.plot_layer_kl", draw)
+    monkeypatch.setattr("latentkit.sliders.layers.plot_layer_kl", draw)
     return axes
 
 

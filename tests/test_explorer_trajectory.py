@@ -33,7 +33,7 @@ def drawn(monkeypatch):
         axes.append(plot_trajectory(*arguments, **options))
         return axes[-1]
 
-    monkeypatch.setattr("latentkit.explorer.trajectory.plot_trajectory", draw)
+    monkeypatch.setattr("latentkit.sliders.trajectory.plot_trajectory", draw)
     return axes
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentkit.plot.labels import font_characters, led_label, thin, token_label, visible_token
+from latentkit.view.labels import font_characters, led_label, thin, token_label, visible_token
 
 # `st.text` leaves out surrogates; a trace may hold half a pair.
 any_token = st.text(st.characters(exclude_categories=()), max_size=40)

@@ -23,11 +23,12 @@ from latentkit import criteria
 from latentkit.errors import ArgumentError, LatentkitError, ModelError, PromptError
 from latentkit.models.causal import CausalModel
 from latentkit.models.unrolled import Head, linear_head
-from latentkit.run import INTERVENTIONS, Intervened, Intervention, divergence
-from latentkit.run.divergence import divergence_of_states
-from latentkit.run.interval import mean_interval
-from latentkit.run.layer_arguments import Asked
-from latentkit.run.layer_table import finished_values
+from latentkit.run import INTERVENTIONS, Intervened, Intervention
+from latentkit.run.layers import divergence
+from latentkit.run.layers.arguments import Asked
+from latentkit.run.layers.divergence import divergence_of_states
+from latentkit.run.layers.interval import mean_interval
+from latentkit.run.layers.table import finished_values
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 

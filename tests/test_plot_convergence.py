@@ -25,13 +25,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.plot import (
-    alt_text,
-    describe_convergence,
-    distance_limits,
-    plot_convergence,
-    with_alt,
-)
+from latentkit.plot import alt_text, distance_limits, plot_convergence, with_alt
+from latentkit.view import describe_convergence
 
 SHARED = Path(__file__).parents[1] / ".." / "shared" / "huginn" / "prompts.json"
 

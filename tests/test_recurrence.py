@@ -92,7 +92,7 @@ def test_numbers_are_those_of_the_verbs_called_by_hand() -> None:
 
 def test_chunks_of_iterations_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tiny_model(), keep_states=True)
-    monkeypatch.setattr("latentkit.run.unrolling._CHUNK_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.recurrence.passes._CHUNK_BYTES", 1)
     xr.testing.assert_allclose(run(tiny_model(), keep_states=True), whole, atol=1e-6)
 
 

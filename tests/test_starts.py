@@ -12,8 +12,8 @@ from torch import Tensor
 
 import latentkit as lk
 from latentkit.errors import ArgumentError
-from latentkit.run.local_contraction import run_local_contraction
-from latentkit.run.path_independence import run_path_independence
+from latentkit.run.recurrence.contraction import run_local_contraction
+from latentkit.run.recurrence.starts import run_path_independence
 
 IDS = [3, 1, 4, 1, 5, 9]
 
@@ -91,7 +91,7 @@ def test_the_radius_of_a_transformer_is_that_of_its_jacobian() -> None:
 
 def test_tokens_can_be_looked_at_one_by_one_or_together(monkeypatch: pytest.MonkeyPatch) -> None:
     together = run_local_contraction(tiny_model(), IDS, iterations=20, progress=False)
-    monkeypatch.setattr("latentkit.run.local_contraction._BATCH_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.recurrence.contraction._BATCH_BYTES", 1)
     alone = run_local_contraction(tiny_model(), IDS, iterations=20, progress=False)
     assert together.token.values.tolist() == list(range(6))
     np.testing.assert_allclose(alone.spectral_radius, together.spectral_radius, rtol=0.15)

@@ -19,9 +19,10 @@ from test_trace import HOSTILE, make_trace
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.explorer import page, watched
+from latentkit.explorer import live as watched
+from latentkit.explorer import page
 from latentkit.explorer.data import pack, unpack_header
-from latentkit.plot.labels import visible_token
+from latentkit.view.labels import visible_token
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -421,7 +422,7 @@ def tokenless():
 @pytest.fixture
 def ids_for_prompts(monkeypatch):
     """Let the text in the box stand for three token ids: the model has no tokenizer."""
-    from latentkit.run import recurrence
+    from latentkit.run.recurrence import tracing as recurrence
 
     monkeypatch.setattr(recurrence, "encode", lambda *_, **__: [1, 2, 3])
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from latentkit.errors import ArgumentError
-from latentkit.training import corpus, tasks
-from latentkit.training.chat import CHAT_TEMPLATE, SPECIAL_TOKENS, render_chat
+from latentkit.models.chat import CHAT_TEMPLATE, SPECIAL_TOKENS, render_chat
+from latentkit.problems import generator as tasks
+from latentkit.training import corpus
 from latentkit.training.cli import NANO
 from latentkit.training.data import Mixture, TaskSource, TokenSource, encode_file, open_source
 from latentkit.training.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer

@@ -7,9 +7,11 @@ import torch
 
 import latentkit as lk
 from latentkit.errors import ArgumentError
+from latentkit.models.chat import render_chat
 from latentkit.models.verbs import HuginnModel
-from latentkit.training import accuracy, evaluate, overlap, recipe, settling, tasks
-from latentkit.training.chat import render_chat
+from latentkit.problems import generator as tasks
+from latentkit.problems import grading as accuracy
+from latentkit.training import evaluate, overlap, recipe, settling
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import load_tokenizer

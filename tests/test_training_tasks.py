@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError
-from latentkit.training import tasks
+from latentkit.problems import generator as tasks
 from latentkit.training.cli import NANO
 from latentkit.training.data import TaskSource
 from latentkit.training.tokenizer import load_tokenizer

@@ -9,8 +9,8 @@ import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
-from latentkit.plot.labels import visible_token
 from latentkit.trace import check_trace
+from latentkit.view.labels import visible_token
 
 __all__ = ["settled_guess"]
 

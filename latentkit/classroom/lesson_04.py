@@ -8,7 +8,7 @@ import xarray as xr
 from latentkit.classroom.claims import Claim, claims_exercise
 from latentkit.classroom.exercise import Exercise
 from latentkit.errors import TraceError
-from latentkit.plot.layer_selection import select_layers
+from latentkit.view.layers import select_layers
 
 __all__ = ["caption_claims"]
 

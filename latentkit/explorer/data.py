@@ -17,8 +17,8 @@ import xarray as xr
 
 from latentkit import criteria
 from latentkit.errors import ArgumentError
-from latentkit.explorer.kinds import Kind, kind_of
-from latentkit.plot.labels import visible_token
+from latentkit.view.kinds import Kind, kind_of
+from latentkit.view.labels import visible_token
 
 __all__ = ["COLOURMAPS", "pack", "unpack_header"]
 

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 import xarray as xr
 
 from latentkit.errors import LatentkitError
-from latentkit.explorer.watched import Watched
+from latentkit.explorer.live import Watched
 from latentkit.explorer.widget import TraceExplorer
 
 __all__ = ["ModelExplorer", "explore_model"]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from latentkit.explorer.kinds import kind_of
 from latentkit.plot.alt import Picture, with_alt
+from latentkit.view.kinds import kind_of
 
 __all__ = ["static_pictures"]
 

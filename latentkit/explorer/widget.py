@@ -16,7 +16,7 @@ from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.explorer.data import COLOURMAPS, pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
-from latentkit.plot.selection import chosen
+from latentkit.view.selection import chosen
 
 __all__ = ["TraceExplorer", "explore"]
 

@@ -11,12 +11,12 @@ from latentkit.measure.components import principal_components
 from latentkit.measure.exits import exit_iteration
 from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
 from latentkit.measure.interval import mean_interval
-from latentkit.measure.kinds import trajectory_kind
 from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
 from latentkit.measure.rates import contraction_rate
 from latentkit.measure.settling import settled_from, settling_iteration, step_cosine
 from latentkit.measure.span import token_slice
+from latentkit.measure.trajectory import trajectory_kind
 
 __all__ = [
     "compare_settling",

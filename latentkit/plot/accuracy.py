@@ -28,7 +28,7 @@ def plot_accuracy(
     Parameters
     ----------
     found : Dataset [task, iteration]
-        From `latentkit.training.curves.run_problems`, or a part of it: ``right``, ``problems`` and, where
+        From `latentkit.problems.accuracy.run_problems`, or a part of it: ``right``, ``problems`` and, where
         it is there, ``commonest``.
     confidence : float, optional
         Of Wilson's interval, drawn as bars.

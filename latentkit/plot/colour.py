@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from latentkit.errors import ArgumentError
 from latentkit.measure import trace_floor
-from latentkit.plot.selection import select_distance
+from latentkit.view.selection import select_distance
 
 __all__ = ["add_colorbar", "distance_limits", "drawn_floor", "positive_limits"]
 

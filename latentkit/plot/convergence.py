@@ -13,9 +13,9 @@ from matplotlib.colors import LogNorm
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar, drawn_floor, positive_limits
-from latentkit.plot.description import describe_convergence
 from latentkit.plot.rows import add_note, label_iterations, label_rows, need_axes, new_axes, points
-from latentkit.plot.selection import select_distance
+from latentkit.view.description import describe_convergence
+from latentkit.view.selection import select_distance
 
 __all__ = ["plot_convergence"]
 

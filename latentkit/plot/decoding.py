@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from latentkit.errors import TraceError
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.labels import font_characters, thin, token_label
 from latentkit.plot.rows import need_axes
-from latentkit.plot.selection import select_distance
+from latentkit.view.labels import font_characters, thin, token_label
+from latentkit.view.selection import select_distance
 
 __all__ = ["plot_decoding", "quoted", "select_decoding"]
 

@@ -15,10 +15,10 @@ from matplotlib.colors import Normalize
 from latentkit.measure import mean_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import drawn_floor
-from latentkit.plot.description import in_words, summary
-from latentkit.plot.labels import font_characters, led_label
 from latentkit.plot.rows import add_note, label_iterations, need_axes
-from latentkit.plot.selection import select_seeds
+from latentkit.view.description import in_words, summary
+from latentkit.view.labels import font_characters, led_label
+from latentkit.view.selection import select_seeds
 
 __all__ = ["plot_distance"]
 

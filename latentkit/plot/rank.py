@@ -11,8 +11,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.labels import font_characters, token_label
 from latentkit.plot.rows import need_axes
+from latentkit.view.labels import font_characters, token_label
 
 __all__ = ["plot_rank"]
 

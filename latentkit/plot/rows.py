@@ -13,7 +13,7 @@ from matplotlib.text import OffsetFrom
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure
-from latentkit.plot.labels import font_characters, thin, token_label
+from latentkit.view.labels import font_characters, thin, token_label
 
 __all__ = ["add_note", "label_iterations", "label_rows", "need_axes", "new_axes", "points"]
 

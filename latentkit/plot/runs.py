@@ -15,7 +15,7 @@ from latentkit.measure import measured_floor
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import drawn_floor
 from latentkit.plot.rows import add_note, label_iterations, need_axes
-from latentkit.plot.selection import select_distance
+from latentkit.view.selection import select_distance
 
 __all__ = ["plot_runs"]
 

@@ -10,9 +10,9 @@ from matplotlib.patches import Patch
 from latentkit.measure import mean_interval, settling_iteration
 from latentkit.measure.settling import RELATIVE
 from latentkit.plot.alt import set_alt_text
-from latentkit.plot.description import name_token
 from latentkit.plot.rows import add_note, label_iterations, label_rows, need_axes, new_axes, points
-from latentkit.plot.selection import select_seeds
+from latentkit.view.description import name_token
+from latentkit.view.selection import select_seeds
 
 __all__ = ["plot_settling"]
 

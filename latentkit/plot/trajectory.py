@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from latentkit.errors import ArgumentError
 from latentkit.measure import principal_components
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.labels import font_characters, led_label
 from latentkit.plot.rows import need_axes
-from latentkit.plot.selection import chosen
+from latentkit.view.labels import font_characters, led_label
+from latentkit.view.selection import chosen
 
 __all__ = ["plot_trajectory"]
 

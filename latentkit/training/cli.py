@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.checkpoint import write_module
-from latentkit.training import corpus, tasks
+from latentkit.problems import generator as tasks
+from latentkit.training import corpus
 from latentkit.training.data import Mixture, Source, TaskSource, open_source
 from latentkit.training.recipe import train
 from latentkit.training.settings import SIZES, Settings

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from latentkit.errors import ArgumentError
-from latentkit.training.chat import BEGIN_TEXT, END_TEXT, render_chat
-from latentkit.training.tasks import shows_held_out_addition
+from latentkit.models.chat import BEGIN_TEXT, END_TEXT, render_chat
+from latentkit.problems.generator import shows_held_out_addition
 
 __all__ = ["find_files", "is_share_alike", "read_documents", "sample_texts"]
 
@@ -58,7 +58,7 @@ def find_files(source: str | Path) -> list[Path]:
 def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator[str]:
     """Yield every document of a file or dataset as text ready to be encoded, special tokens in place.
 
-    A chat that shows an addition which is held out (see `latentkit.training.tasks`) is left out.
+    A chat that shows an addition which is held out (see `latentkit.problems.generator`) is left out.
 
     Parameters
     ----------

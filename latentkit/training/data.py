@@ -18,8 +18,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from latentkit.errors import ArgumentError
-from latentkit.training import tasks
-from latentkit.training.chat import BEGIN_TEXT, END_TEXT, END_TURN, render_chat
+from latentkit.models.chat import BEGIN_TEXT, END_TEXT, END_TURN, render_chat
+from latentkit.problems import generator as tasks
 from latentkit.training.corpus import find_files, read_documents
 
 __all__ = ["Batch", "Mixture", "Source", "TaskSource", "TokenSource", "encode_file", "open_source"]

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from latentkit.errors import ArgumentError
-from latentkit.training import accuracy
+from latentkit.problems import grading as accuracy
 from latentkit.training.cost import Cost, measure_cost
 from latentkit.training.settling import (
     faust,

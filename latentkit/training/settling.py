@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentkit.training import tasks
+from latentkit.problems import generator as tasks
 
 __all__ = [
     "faust",
@@ -86,7 +86,7 @@ def settling_by_steps(
         For each number of steps, the settling iteration of the position that says the answer's first token.
     """
     from latentkit import criteria
-    from latentkit.training.accuracy import batch_of
+    from latentkit.problems.grading import batch_of
 
     result = {}
     for count in steps:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from latentkit.errors import ArgumentError, ModelError
-from latentkit.training.chat import BEGIN_TEXT, CHAT_TEMPLATE, END_TEXT, PAD, SPECIAL_TOKENS
+from latentkit.models.chat import BEGIN_TEXT, CHAT_TEMPLATE, END_TEXT, PAD, SPECIAL_TOKENS
 
 # A word takes the space before it along; a digit stands alone and takes nothing; marks keep together
 # and take the line breaks that follow. Contractions are cut as GPT-4 cuts them.

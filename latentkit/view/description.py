@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from latentkit.measure.settling import RELATIVE, before_limit, settled_from
-from latentkit.plot.labels import token_label
-from latentkit.plot.selection import select_distance
+from latentkit.view.labels import token_label
+from latentkit.view.selection import select_distance
 
 __all__ = ["describe_convergence", "in_words", "name_token", "summary"]
 

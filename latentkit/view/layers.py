@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.plot.labels import token_label
+from latentkit.view.labels import token_label
 
 __all__ = [
     "bar_label",

@@ -20,10 +20,10 @@ from latentkit.run.arguments import (
     seed_or_none,
     whole_number,
 )
-from latentkit.run.perturbation import token_positions
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
+from latentkit.run.recurrence.perturbation import token_positions
 from latentkit.trace import COORDS
 
 __all__ = ["run_local_contraction"]

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError
-from latentkit.explorer.controls import image, redrawn, wide
-from latentkit.plot.layer_kl import plot_layer_kl
-from latentkit.plot.layer_selection import layer_kl_limits, select_layers
+from latentkit.plot.layers import plot_layer_kl
+from latentkit.sliders.controls import image, redrawn, wide
+from latentkit.view.layers import layer_kl_limits, select_layers
 
 __all__ = ["slide_layer_kl"]
 

@@ -19,12 +19,12 @@ from latentkit.run.arguments import (
     seed_or_none,
     whole_number,
 )
-from latentkit.run.generation import greedy
-from latentkit.run.perturbation import Perturbation
+from latentkit.run.decoding.loop import greedy
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
-from latentkit.run.unrolling import measured, readouts, start_state, unroll
+from latentkit.run.recurrence.passes import measured, readouts, start_state, unroll
+from latentkit.run.recurrence.perturbation import Perturbation
 from latentkit.trace import COORDS, VARIABLES
 
 __all__ = ["run_recurrence"]

@@ -21,14 +21,14 @@ from latentkit.run.arguments import (
     seed_or_none,
     whole_number,
 )
-from latentkit.run.exits import ExitWatch
-from latentkit.run.generation import Plan, decode, likeliest, sampled, stop_ids
+from latentkit.run.decoding.exits import ExitWatch
+from latentkit.run.decoding.loop import Plan, decode, likeliest, sampled, stop_ids
+from latentkit.run.decoding.recording import Recorder
+from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
-from latentkit.run.streaming import TextStream
-from latentkit.run.watching import Recorder
 from latentkit.trace import DECODING
 
 __all__ = ["run_decoding"]

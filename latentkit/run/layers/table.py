@@ -15,8 +15,8 @@ from latentkit import criteria
 from latentkit.errors import ModelError
 from latentkit.models.depth import UnrolledHuginn
 from latentkit.models.unrolled import Layer, UnrolledModel
-from latentkit.run.interval import mean_interval
-from latentkit.run.layer_arguments import Asked
+from latentkit.run.layers.arguments import Asked
+from latentkit.run.layers.interval import mean_interval
 from latentkit.run.prompting import token_texts
 from latentkit.trace import COORDS, LAYERS
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from latentkit.errors import PromptError
 from latentkit.models.unrolled import BlockCall, UnrolledModel
 from latentkit.run.arguments import refuse_beyond_memory
-from latentkit.run.divergence import divergence_of_states
-from latentkit.run.layer_arguments import OtherRun
+from latentkit.run.layers.arguments import OtherRun
+from latentkit.run.layers.divergence import divergence_of_states
 
 __all__ = ["LayerRun", "compare", "refuse_too_large", "same_length", "states_of_other"]
 

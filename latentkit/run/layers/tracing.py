@@ -11,8 +11,7 @@ import xarray as xr
 
 from latentkit.models.depth import unroll
 from latentkit.run.arguments import check_token_ids, seed_or_none, whole_number
-from latentkit.run.interventions import intervention
-from latentkit.run.layer_arguments import (
+from latentkit.run.layers.arguments import (
     Asked,
     check_asked,
     checked_continuation,
@@ -20,9 +19,10 @@ from latentkit.run.layer_arguments import (
     is_several,
     other_run,
 )
-from latentkit.run.layer_definitions import effect, lens
-from latentkit.run.layer_run import LayerRun, refuse_too_large
-from latentkit.run.layer_table import describing_attrs, finished_values, layer_dataset
+from latentkit.run.layers.continuation import LayerRun, refuse_too_large
+from latentkit.run.layers.definitions import effect, lens
+from latentkit.run.layers.interventions import intervention
+from latentkit.run.layers.table import describing_attrs, finished_values, layer_dataset
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance

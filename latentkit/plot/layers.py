@@ -13,8 +13,9 @@ from matplotlib.collections import QuadMesh
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.labels import font_characters, thin, token_label
-from latentkit.plot.layer_selection import (
+from latentkit.plot.rows import add_note, need_axes
+from latentkit.view.labels import font_characters, thin, token_label
+from latentkit.view.layers import (
     bar_label,
     describe_layer_kl,
     describe_layer_profile,
@@ -23,7 +24,6 @@ from latentkit.plot.layer_selection import (
     layer_names,
     select_layers,
 )
-from latentkit.plot.rows import add_note, need_axes
 
 __all__ = ["plot_layer_kl", "plot_layer_profile"]
 

@@ -7,12 +7,12 @@ import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
 from latentkit.errors import TraceError
-from latentkit.explorer.controls import image, position_slider, redrawn, wide
-from latentkit.explorer.readout import readout_html
 from latentkit.plot.colour import distance_limits
 from latentkit.plot.convergence import plot_convergence
-from latentkit.plot.selection import select_distance
+from latentkit.sliders.controls import image, position_slider, redrawn, wide
+from latentkit.sliders.readout import readout_html
 from latentkit.trace import check_trace
+from latentkit.view.selection import select_distance
 
 __all__ = ["slide_convergence", "slide_readout"]
 

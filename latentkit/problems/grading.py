@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from latentkit.training import tasks
-from latentkit.training.chat import BEGIN_TEXT, END_TURN, render_chat
+from latentkit.models.chat import BEGIN_TEXT, END_TURN, render_chat
+from latentkit.problems import generator as tasks
 
 __all__ = ["by_difficulty", "share_right"]
 

@@ -11,11 +11,11 @@ import xarray as xr
 
 from latentkit.criteria import exit_threshold
 from latentkit.errors import TraceError
-from latentkit.explorer.controls import position_slider, redrawn, wide
-from latentkit.explorer.readout import CHOSEN, PIECE, escaped, quoted, readout_table
 from latentkit.measure import exit_iteration
 from latentkit.plot.decoding import select_decoding
 from latentkit.plot.exits import threshold_sweep
+from latentkit.sliders.controls import position_slider, redrawn, wide
+from latentkit.sliders.readout import CHOSEN, PIECE, escaped, quoted, readout_table
 
 __all__ = ["slide_decoding", "slide_exits"]
 

@@ -6,7 +6,7 @@ import html
 
 import xarray as xr
 
-from latentkit.plot.labels import visible_token
+from latentkit.view.labels import visible_token
 
 __all__ = ["CHOSEN", "PIECE", "escaped", "quoted", "readout_html", "readout_table"]
 

@@ -15,7 +15,7 @@ from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.arguments import check_token_ids, need_recurrent, seed_or_none, whole_number
-from latentkit.run.generation import reads_last
+from latentkit.run.decoding.loop import reads_last
 from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts

@@ -12,10 +12,10 @@ import xarray as xr
 from latentkit import criteria
 from latentkit.errors import TraceError
 from latentkit.measure.exits import FROM_TRACE
-from latentkit.plot.labels import visible_token
-from latentkit.plot.layer_selection import bar_label, layer_names, select_layers
-from latentkit.plot.selection import select_distance
 from latentkit.trace import check_trace
+from latentkit.view.labels import visible_token
+from latentkit.view.layers import bar_label, layer_names, select_layers
+from latentkit.view.selection import select_distance
 
 __all__ = ["Kind", "kind_of"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import ipywidgets as widgets
 import xarray as xr
 
-from latentkit.explorer.controls import image, position_slider, redrawn, wide
 from latentkit.measure import principal_components
-from latentkit.plot.selection import chosen
 from latentkit.plot.trajectory import _components, plot_trajectory
+from latentkit.sliders.controls import image, position_slider, redrawn, wide
+from latentkit.view.selection import chosen
 
 __all__ = ["slide_trajectory"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from latentkit import criteria
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.exits import ExitWatch
-from latentkit.run.generation import Watch, last_logits, reads_last
+from latentkit.run.decoding.exits import ExitWatch
+from latentkit.run.decoding.loop import Watch, last_logits, reads_last
 
 __all__ = ["Recorder"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.perturbation import Perturbation
 from latentkit.run.progress import Progress
+from latentkit.run.recurrence.perturbation import Perturbation
 
 __all__ = ["Unrolled", "measured", "readouts", "start_state", "unroll"]
 

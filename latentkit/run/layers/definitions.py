@@ -11,9 +11,9 @@ from torch import Tensor
 
 from latentkit.errors import ArgumentError
 from latentkit.models.unrolled import BlockCall, Layer
-from latentkit.run.interventions import Intervened, Intervention
-from latentkit.run.layer_arguments import Asked, OtherRun
-from latentkit.run.layer_run import LayerRun, compare, same_length, states_of_other
+from latentkit.run.layers.arguments import Asked, OtherRun
+from latentkit.run.layers.continuation import LayerRun, compare, same_length, states_of_other
+from latentkit.run.layers.interventions import Intervened, Intervention
 from latentkit.run.progress import Progress
 
 __all__ = ["effect", "lens"]

@@ -12,11 +12,11 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
+from latentkit.problems import generator as tasks
+from latentkit.problems.grading import share_right
 from latentkit.run.arguments import need_recurrent, whole_number
 from latentkit.run.progress import Progress
 from latentkit.run.provenance import provenance
-from latentkit.training import tasks
-from latentkit.training.accuracy import share_right
 
 __all__ = ["MEANINGS", "run_problems"]
 
@@ -52,7 +52,7 @@ def run_problems(
     model : RecurrentModel
         With a tokenizer; for example ``load_model("nano")``.
     asked : mapping from str to sequence of int
-        Kinds of problems (`latentkit.training.tasks.KINDS`) and the numbers of steps, for example
+        Kinds of problems (`latentkit.problems.generator.KINDS`) and the numbers of steps, for example
         ``{"sums": (1, 4), "sorting": (2,)}``.
     problems : int
         How many of each kind and number of steps, none twice. A kind may have fewer.

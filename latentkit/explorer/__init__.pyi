@@ -1,0 +1,4 @@
+from .model import ModelExplorer as ModelExplorer
+from .model import explore_model as explore_model
+from .widget import TraceExplorer as TraceExplorer
+from .widget import explore as explore

@@ -1,0 +1,14 @@
+from .accuracy import plot_accuracy as plot_accuracy
+from .alt import alt_text as alt_text
+from .alt import with_alt as with_alt
+from .colour import distance_limits as distance_limits
+from .convergence import plot_convergence as plot_convergence
+from .decoding import plot_decoding as plot_decoding
+from .distance import plot_distance as plot_distance
+from .exits import plot_exits as plot_exits
+from .layers import plot_layer_kl as plot_layer_kl
+from .layers import plot_layer_profile as plot_layer_profile
+from .rank import plot_rank as plot_rank
+from .runs import plot_runs as plot_runs
+from .settling import plot_settling as plot_settling
+from .trajectory import plot_trajectory as plot_trajectory

@@ -1,0 +1,5 @@
+"""Graded problems with known answers: generator, grading, and `run_problems`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
