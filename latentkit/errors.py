@@ -5,7 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ArgumentError", "LatentkitError", "ModelError", "PromptError", "TraceError", "nearest"]
+__all__ = [
+    "ArgumentError",
+    "FileError",
+    "LatentkitError",
+    "ModelError",
+    "PromptError",
+    "TraceError",
+    "nearest",
+]
 
 
 class LatentkitError(Exception):
@@ -25,6 +33,10 @@ class PromptError(ArgumentError):
 
 class ModelError(LatentkitError):
     """A model cannot be found, read or trusted to be what it says it is."""
+
+
+class FileError(LatentkitError, OSError):
+    """A file cannot be written or read."""
 
 
 class TraceError(LatentkitError, ValueError):

@@ -16,7 +16,17 @@ PACKAGE = Path(lk.__file__).parent
 MODULES = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
 
 # The design's two kinds: what works on a saved trace, and what may use a model inside its functions.
-WITHOUT_MODELS = {"errors", "trace", "criteria", "measure", "plot", "prompts", "view"} & MODULES
+WITHOUT_MODELS = {
+    "criteria",
+    "errors",
+    "files",
+    "measure",
+    "netcdf",
+    "plot",
+    "prompts",
+    "trace",
+    "view",
+} & MODULES
 MODELS_INSIDE_FUNCTIONS = {"explorer", "sliders", "classroom", "testing", "cli"} & MODULES
 
 # The package and what makes it lazy.

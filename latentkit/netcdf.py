@@ -1,0 +1,172 @@
+"""Datasets as netCDF-4 bytes: written in memory, sealed with a checksum, inspected before they are read.
+
+HDF5, the format beneath, can point to other files and crashes or loops on damaged ones. So bytes are read in
+three steps: the checksum, the structure (`_inspect`), the values. Files without a checksum, those of version
+0.1, are read once in a process of their own first, with limits on time and memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from latentkit.errors import FileError
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["read_netcdf", "seal", "to_netcdf"]
+
+_MARK = b"latentkit-seal-1"
+_SEALED_ATTRIBUTE = "sealed"  # a file that says so and lost its checksum is refused
+_DIGEST = 32
+_SEALED = len(_MARK) + _DIGEST
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_FILTERS = {1, 2}  # HDF5's numbers for deflate and shuffle: all that is ever written here
+_RATIO = 1100  # deflate makes nothing more than 1,032 times smaller
+_SLACK = 1 << 16
+_SECONDS = 60
+# A dimension without labels is stored as an array that no one reads.
+_BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
+
+
+def to_netcdf(dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Return a dataset as the bytes of a netCDF-4 file with a checksum at its end.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Numbers and texts in the root group.
+    encoding : mapping
+        Compression by variable, as `xarray.Dataset.to_netcdf` takes it.
+
+    Returns
+    -------
+    bytes
+        Readable by any netCDF-4 reader: HDF5 ignores what follows its own end.
+    """
+    marked = dataset.assign_attrs({_SEALED_ATTRIBUTE: 1})
+    return seal(bytes(marked.to_netcdf(engine="h5netcdf", encoding=encoding)))
+
+
+def seal(data: bytes) -> bytes:
+    """Append a mark and a digest of everything before it."""
+    return data + _MARK + hashlib.blake2b(data, digest_size=_DIGEST).digest()
+
+
+def read_netcdf(data: bytes) -> xr.Dataset:
+    """Read a dataset from the bytes of a netCDF-4 file without trusting them.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+
+    Returns
+    -------
+    Dataset
+        In memory.
+
+    Raises
+    ------
+    FileError
+        If the bytes are no netCDF-4 file, are damaged, refer to other files, use a filter that is never
+        written here, or claim more data than they can hold.
+    """
+    body = _unsealed(data)
+    if not body.startswith(_SIGNATURE):
+        raise FileError("This is no netCDF-4 file.")
+    sealed = len(body) < len(data)
+    if not sealed:
+        _read_apart(body)
+    try:
+        dataset = _read(body)
+    except FileError:
+        raise
+    except Exception as error:  # the libraries raise all kinds of errors on damaged files
+        raise FileError(f"The file is damaged ({type(error).__name__}: {error}).") from error
+    if dataset.attrs.pop(_SEALED_ATTRIBUTE, None) is not None and not sealed:
+        raise FileError("The file is damaged: the checksum at its end is missing.")
+    return dataset
+
+
+def _unsealed(data: bytes) -> bytes:
+    """Return the bytes without mark and digest, compared first; unchanged where there is no mark."""
+    body, mark, digest = data[:-_SEALED], data[-_SEALED:-_DIGEST], data[-_DIGEST:]
+    if mark != _MARK:
+        return data
+    if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
+        raise FileError("The file is damaged: its content does not have the checksum at its end.")
+    return body
+
+
+def _read(body: bytes) -> xr.Dataset:
+    import h5py
+
+    with h5py.File(io.BytesIO(body), "r") as file:
+        _inspect(file, len(body))
+    with xr.open_dataset(io.BytesIO(body), engine="h5netcdf") as dataset:
+        return dataset.load()
+
+
+def _inspect(file: h5py.File, size: int) -> None:
+    """Refuse what a file of ours never has, before any value is read."""
+    import h5py
+
+    claimed = 0
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise FileError(f"'{name}' is a link to something else, which a trace never has. Refused.")
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
+            raise FileError(f"'{name}' is a group, which a trace never has. Refused.")
+        claimed += _inspect_array(name, item)
+    if claimed > _RATIO * size + _SLACK:
+        raise FileError(f"The file claims {claimed:,} bytes of data and has {size:,}. Refused.")
+
+
+def _inspect_array(name: str, item: h5py.Dataset) -> int:
+    """Refuse an array that lies elsewhere or cannot be as large as it says; return its size in bytes."""
+    properties = item.id.get_create_plist()
+    if properties.get_external_count() or item.is_virtual:
+        raise FileError(f"'{name}' takes its data from another file. Refused.")
+    filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+    if filters - _FILTERS:
+        raise FileError(f"'{name}' is compressed by HDF5 filter {min(filters - _FILTERS)}. Refused.")
+    claimed: int = math.prod(map(int, item.shape or ())) * item.dtype.itemsize
+    if bytes(item.attrs.get("NAME", b"")).startswith(_BARE_DIMENSION):
+        return 0
+    chunk: int = math.prod(map(int, item.chunks or ())) * item.dtype.itemsize
+    held = int(item.id.get_storage_size()) * (_RATIO if filters else 1)
+    if max(claimed, chunk) > held + _SLACK:
+        raise FileError(f"'{name}' claims {claimed:,} bytes and the file holds at most {held:,}. Refused.")
+    return claimed
+
+
+def _read_apart(body: bytes) -> None:
+    """Read everything once in a process of its own: a damaged file may loop, crash or ask for all memory."""
+    script = "import sys, latentkit.netcdf as n; n._limit_memory(); n._read(sys.stdin.buffer.read())"
+    try:
+        done = subprocess.run(  # noqa: S603  (the command is a constant)
+            [sys.executable, "-c", script], input=body, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise FileError(f"The file is damaged: reading it takes more than {_SECONDS} s.") from None
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["the reader crashed"]
+        raise FileError(f"The file is damaged ({last[0].removeprefix('latentkit.errors.FileError: ')}).")
+
+
+def _limit_memory(limit: int = 4 << 30) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
