@@ -14,8 +14,10 @@ from latentkit.errors import FileError
 
 try:
     import fcntl
+
+    _CAN_LOCK = True
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    _CAN_LOCK = False
 
 __all__ = ["write_file"]
 
@@ -56,7 +58,7 @@ def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            if fcntl is None:  # Windows moves closed files only
+            if not _CAN_LOCK:  # Windows moves closed files only
                 file.close()
             unfinished.replace(target)
         _sync_folder(target.parent)
@@ -75,7 +77,7 @@ def _beside(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(unfinished, flags, 0o666), "wb") as file:
-            if fcntl is not None:
+            if _CAN_LOCK:
                 with suppress(OSError):  # some network file systems have no locks
                     fcntl.flock(file, fcntl.LOCK_EX)
             yield file, unfinished
@@ -94,7 +96,7 @@ def _remove_abandoned(target: Path) -> None:
 def _is_abandoned(part: Path) -> bool:
     try:
         age = time.time() - part.stat().st_mtime
-        if fcntl is None or age > _ABANDONED_AFTER:
+        if not _CAN_LOCK or age > _ABANDONED_AFTER:
             return age > _ABANDONED_AFTER
         if age < 1.0:  # its writer may be between making and locking it
             return False
