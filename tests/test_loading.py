@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +19,7 @@ import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.blocks import rope_table
 from latentkit.models.checkpoint import write_module
+from latentkit.models.registry import LOOPED, loader_of
 from latentkit.models.verbs import HuginnModel
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])
@@ -163,11 +168,90 @@ def test_code_named_by_a_config_is_neither_run_nor_asked_about(
     assert lk.load_model(folder).hidden_size == 32
 
 
-def test_a_type_that_nobody_knows_is_refused_by_its_name(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "nobody_knows"}')
-    assert _message(tmp_path).startswith(
-        "FOLDER holds a model of type 'nobody_knows', which is no recurrent-depth model ('huginn_raven'), "
-        "and transformers does not load it as a causal language model (ValueError: "
+@pytest.mark.parametrize(
+    ("config", "what", "own"),
+    [
+        ({"model_type": "nobody_knows"}, "has the model_type 'nobody_knows'", ""),
+        ({"n_embd": 32}, "names no model_type", ""),
+        (
+            {"model_type": "mine", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}},
+            "has the model_type 'mine'",
+            " The folder brings its own code (auto_map in config.json), which latentkit does not run.",
+        ),
+    ],
+)
+def test_an_unknown_type_is_refused_by_its_name_and_no_question_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], what: str, own: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "evil.py").write_text("raise SystemExit('code of a checkpoint was run')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("loading asked a question"))
+    looped = ", ".join(map(repr, sorted(LOOPED)))
+    assert _message(tmp_path) == (
+        f"The config.json in FOLDER {what}, for which neither latentkit ({looped}) nor transformers has "
+        f"code.{own} Load another model, or add this one as CONTRIBUTING describes."
+    )
+
+
+def test_a_type_that_is_not_causal_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    assert _message(tmp_path).startswith("FOLDER holds a model of type 'vit', which is not a looped model (")
+
+
+@pytest.mark.parametrize("kind", sorted(LOOPED))
+def test_every_registered_type_has_a_loader(kind: str) -> None:
+    names = set(inspect.signature(loader_of(kind)).parameters)
+    assert names == {"folder", "tokenizer", "name", "revision", "dtype", "device"}
+
+
+def test_one_line_in_the_registry_adds_a_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def toy(folder: Path, **rest: Any) -> dict[str, Any]:
+        return {"folder": folder, **rest}
+
+    (tmp_path / "config.json").write_text('{"_class_name": "Toy"}')
+    monkeypatch.setitem(LOOPED, "Toy", f"{__name__}:toy_loader")
+    monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(toy_loader=toy))  # type: ignore[arg-type]
+    found = lk.load_model(tmp_path, device="cpu", dtype="float32")
+    assert found == {
+        "folder": tmp_path, "tokenizer": None, "name": tmp_path.name, "revision": None,
+        "dtype": torch.float32, "device": torch.device("cpu"),
+    }  # fmt: skip
+
+
+def test_a_folder_gives_its_model_the_last_part_of_its_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lk.load_model(folder).name == lk.load_model(str(folder)).name == folder.name
+    monkeypatch.chdir(folder)
+    assert lk.load_model(".").name == folder.name
+
+
+def test_a_path_means_a_folder_and_a_string_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError) as raised:
+        lk.load_model(Path("nano"))
+    assert str(raised.value) == (
+        "There is no folder nano. A Path always means a folder; pass a string for the name of a model or a "
+        "hub id."
+    )
+    write_module(plain_model().module, tmp_path / "nano")
+    assert lk.load_model(Path("nano")).hidden_size == lk.load_model("./nano").hidden_size == 32
+    assert lk.load_model("nano").hidden_size != 32
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nano", "nano is shipped with the package"),
+        ("nano-untrained", "nano-untrained is made from a fixed seed"),
+        (None, "FOLDER is a folder"),
+    ],
+)
+def test_a_revision_of_what_is_not_on_the_hub_is_refused(folder: Path, name: str | None, why: str) -> None:
+    with pytest.raises(ArgumentError) as raised:
+        lk.load_model(name or folder, revision="main")
+    assert str(raised.value).replace(str(folder), "FOLDER") == (
+        f"revision is 'main', but {why}; only models of the hub have revisions. Leave it out."
     )
 
 

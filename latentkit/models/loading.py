@@ -1,4 +1,4 @@
-"""`load_model` and the table of names it knows."""
+"""`load_model` and the table of names that it accepts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Literal, overload
 import torch
 
 from latentkit.errors import ArgumentError, ModelError, nearest
-from latentkit.models.causal import CausalModel
-from latentkit.models.checkpoint import empty_module, read_config, read_module
+from latentkit.models.checkpoint import empty_module, read_config
 from latentkit.models.huginn import HuginnConfig, init_weights
+from latentkit.models.pretrained import load_tokenizer
+from latentkit.models.registry import load_folder
 from latentkit.models.verbs import HuginnModel
 
 __all__ = ["MODELS", "load_model"]
@@ -30,7 +31,7 @@ def load_model(
 ) -> HuginnModel: ...
 
 
-@overload  # HuginnModel or CausalModel: which one, only the folder knows
+@overload  # the config.json of the folder decides which class it is
 def load_model(
     name: str | Path,
     *,
@@ -47,29 +48,34 @@ def load_model(
     device: torch.device | str | None = None,
     revision: str | None = None,
 ) -> Any:
-    """Load a model to watch.
+    """Load a model by name, hub id or folder.
 
     Parameters
     ----------
     name : str or Path
         ``"nano"`` (small, trained, shipped with the package, needs no network), ``"nano-untrained"`` (the
         same with random weights: the control), ``"huginn"`` (the released model, about 15 GB from the hub),
-        a hub id such as ``"tomg-group-umd/huginn-0125"``, or a folder in the released layout. A folder or
-        hub id of any other causal language model of transformers works too, for ``run_layer_kl``.
+        a hub id such as ``"tomg-group-umd/huginn-0125"``, or a folder. A `Path` always means a folder, also
+        ``Path("nano")``. The ``model_type`` in ``config.json`` decides how a folder or hub id is loaded:
+        looped architectures by `latentkit.models.registry`, all others as causal language models of
+        transformers, whose layers `run_layer_effect`, `run_layer_lens` and `run_layer_difference` compare.
     dtype : torch.dtype or str, optional
         For example ``"bfloat16"``. None: as stored, except nano: float32.
     device : torch.device or str, optional
         None: the CPU for nano, else a GPU where torch finds one.
     revision : str, optional
-        Branch, tag or commit of a hub model.
+        Branch, tag or commit of a hub model; nano and folders have none.
 
     Returns
     -------
     RecurrentModel or CausalModel
-        The first answers the verbs of `latentkit.models.contract`; the second has layers alone.
+        The first has the verbs of `latentkit.models.contract`; the second has layers only. The name of a
+        folder's model is the last part of the path.
 
     Raises
     ------
+    ArgumentError
+        If dtype or device is not one of torch, or ``revision`` is given for a model that is not on the hub.
     ModelError
         If there is no such model, the hub cannot be reached, or a checkpoint is damaged, incomplete, or of
         another architecture; the message names the file or tensor.
@@ -81,30 +87,53 @@ def load_model(
     """
     wanted = _dtype(dtype)
     where = _device(device)
-    known = MODELS.get(str(name))
-    if known is not None:
-        return known(wanted, where, revision)
+    if isinstance(name, str) and name in MODELS:
+        return MODELS[name](wanted, where, revision)
     if Path(name).is_dir():
-        return _from_folder(Path(name), str(name), revision, wanted, where or _best_device())
-    if _is_hub_id(str(name)):
-        return _from_hub(str(name), wanted, where, revision)
-    msg = f"No model named {str(name)!r}. {nearest(str(name), MODELS)} "
+        _refuse_revision(revision, f"{name} is a folder")
+        folder = Path(name)
+        named = folder.resolve() if folder.name in {"", ".."} else folder
+        return load_folder(
+            folder, name=named.name or str(named), revision=None, dtype=wanted, device=where or _best_device()
+        )
+    if isinstance(name, Path):
+        raise ModelError(
+            f"There is no folder {name}. A Path always means a folder; pass a string for the name of a model "
+            "or a hub id."
+        )
+    if _is_hub_id(name):
+        return _from_hub(name, wanted, where, revision)
+    msg = f"No model named {name!r}. {nearest(str(name), MODELS)} "
     raise ModelError(msg + "A folder or a hub id (owner/name) works too.")
 
 
-def _nano(dtype: torch.dtype | None, device: torch.device | None, _revision: str | None) -> Any:
+def _refuse_revision(revision: str | None, why: str) -> None:
+    if revision is not None:
+        msg = f"revision is {revision!r}, but {why}; only models of the hub have revisions. Leave it out."
+        raise ArgumentError(msg)
+
+
+def _nano(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
     """The small trained model inside the package."""
-    return _from_folder(NANO, "nano", None, dtype or torch.float32, device or torch.device("cpu"))
+    _refuse_revision(revision, "nano is shipped with the package")
+    return load_folder(
+        NANO,
+        name="nano",
+        revision=None,
+        dtype=dtype or torch.float32,
+        device=device or torch.device("cpu"),
+    )
 
 
 def _nano_untrained(
-    dtype: torch.dtype | None, device: torch.device | None, _revision: str | None
+    dtype: torch.dtype | None, device: torch.device | None, revision: str | None
 ) -> HuginnModel:
     """Nano before training: same sizes and tokenizer, random weights from a fixed seed."""
+    _refuse_revision(revision, "nano-untrained is made from a fixed seed")
     config = HuginnConfig.from_dict(read_config(NANO))
     module = init_weights(empty_module(config, torch.float32), torch.Generator().manual_seed(0))
     module = module.requires_grad_(False).to(device=device or torch.device("cpu"), dtype=dtype)
-    return HuginnModel(module, _tokenizer(NANO), name="nano-untrained")
+    return HuginnModel(module, load_tokenizer(NANO), name="nano-untrained")
 
 
 def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
@@ -112,51 +141,10 @@ def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: st
     return _from_hub(HUGINN, dtype, device, revision)
 
 
-_Loader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
+_NamedLoader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
 
-#: Names that `load_model` knows. To add a model family: one file beside this one, one line here.
-MODELS: dict[str, _Loader] = {"nano": _nano, "nano-untrained": _nano_untrained, "huginn": _huginn}
-
-
-def _from_folder(
-    folder: Path, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
-) -> Any:
-    if read_config(folder).get("model_type") != "huginn_raven":
-        return _causal(folder, name, revision, dtype, device)
-    return HuginnModel(read_module(folder, dtype, device), _tokenizer(folder), name=name, revision=revision)
-
-
-def _causal(
-    folder: Path, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
-) -> CausalModel:
-    """Any causal language model that transformers has the code of; code in the folder is never run."""
-    from transformers import AutoModelForCausalLM
-
-    kind = read_config(folder).get("model_type")
-    loaded: Any
-    try:
-        loaded = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype or "auto",
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # transformers raises errors of many libraries
-        raise ModelError(
-            f"{folder} holds a model of type {kind!r}, which is no recurrent-depth model ('huginn_raven'), "
-            f"and transformers does not load it as a causal language model ({type(error).__name__}: "
-            f"{next(iter(str(error).splitlines()), 'no reason given')})."
-        ) from error
-    module, found = loaded
-    wrong = {key: sorted(map(str, found.get(key, ()))) for key in ("missing_keys", "mismatched_keys")}
-    if any(wrong.values()):  # transformers would fill these with random numbers
-        listed = ", ".join([*wrong["missing_keys"], *wrong["mismatched_keys"]][:5])
-        raise ModelError(
-            f"The checkpoint in {folder} lacks {listed}, or has it in another shape. Check that config.json "
-            "and the weights belong together."
-        )
-    return CausalModel(module.to(device), _tokenizer(folder), name=name, revision=revision)
+#: Short names that `load_model` accepts. Architectures are registered in `latentkit.models.registry`.
+MODELS: dict[str, _NamedLoader] = {"nano": _nano, "nano-untrained": _nano_untrained, "huginn": _huginn}
 
 
 def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
@@ -171,20 +159,13 @@ def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None,
             f"{next(iter(str(error).splitlines()), 'no reason given')}). Check the name and the network, "
             "or pass a folder that holds the model. load_model('nano') needs no network."
         ) from error
-    return _from_folder(folder, name, revision or folder.name, dtype, device or _best_device())
-
-
-def _tokenizer(folder: Path) -> Any:
-    """Return the folder's tokenizer, or None where it has none."""
-    if not (folder / "tokenizer.json").is_file():
-        return None
-    from transformers import PreTrainedTokenizerFast
-
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    return load_folder(
+        folder, name=name, revision=revision or folder.name, dtype=dtype, device=device or _best_device()
+    )
 
 
 def _is_hub_id(name: str) -> bool:
-    owner, slash, model = name.partition("/")
+    owner, slash, model = str(name).partition("/")
     return bool(slash and owner.strip(".~") and model and "/" not in model)
 
 

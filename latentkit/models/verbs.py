@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentkit.models.cache import IterationCache
+from latentkit.models.checkpoint import read_module
 from latentkit.models.huginn import Huginn, HuginnConfig, random_state, rope_table
 from latentkit.models.lookup import parse_lookup
 
-__all__ = ["HuginnContext", "HuginnModel"]
+__all__ = ["HuginnContext", "HuginnModel", "load"]
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,19 @@ class HuginnModel:
             x = block(x, context.rope)
             states.append(x)
         return states
+
+
+def load(
+    folder: Path,
+    *,
+    tokenizer: Any,
+    name: str,
+    revision: str | None,
+    dtype: torch.dtype | None,
+    device: torch.device,
+) -> HuginnModel:
+    """Load a folder in the released layout; see `latentkit.models.registry.Loader`."""
+    return HuginnModel(read_module(folder, dtype, device), tokenizer, name=name, revision=revision)
 
 
 def _position_seed(seed: int, position: int) -> int:

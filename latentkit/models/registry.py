@@ -1,0 +1,65 @@
+"""Looped architectures by the ``model_type`` of their ``config.json``.
+
+To add one: write ``latentkit/models/NAME.py`` with a class that has the verbs of `latentkit.models.contract`
+and a function `load` with the signature of `Loader`, and add one line to `LOOPED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from latentkit.models.checkpoint import read_config
+
+__all__ = ["LOOPED", "Loader", "load_folder", "loader_of", "model_type"]
+
+#: ``model_type`` → "module:function". A module is imported when a folder of its type is loaded.
+LOOPED: dict[str, str] = {
+    "huginn_raven": "latentkit.models.verbs:load",
+}
+
+
+class Loader(Protocol):
+    """Builds the model of one folder; all arguments after the first are given by name."""
+
+    def __call__(
+        self,
+        folder: Path,
+        *,
+        tokenizer: Any,
+        name: str,
+        revision: str | None,
+        dtype: torch.dtype | None,
+        device: torch.device,
+    ) -> Any:
+        """Return a model with the verbs of `latentkit.models.contract`; dtype None keeps the stored one."""
+        ...
+
+
+def model_type(config: Mapping[str, Any]) -> str | None:
+    """Return ``model_type``, or ``_class_name`` for configs without one (diffusers style)."""
+    found = config.get("model_type") or config.get("_class_name")
+    return found if isinstance(found, str) else None
+
+
+def loader_of(kind: str) -> Loader:
+    """Import and return the loader of a registered ``model_type``."""
+    module, _, function = LOOPED[kind].partition(":")
+    loader: Loader = getattr(import_module(module), function)
+    return loader
+
+
+def load_folder(
+    folder: Path, *, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
+) -> Any:
+    """Load a model folder: a registered looped architecture, else a causal model of transformers."""
+    from latentkit.models.pretrained import load_causal, load_tokenizer
+
+    kind = model_type(read_config(folder))
+    load: Loader = loader_of(kind) if kind in LOOPED else load_causal
+    tokenizer = load_tokenizer(folder)
+    return load(folder, tokenizer=tokenizer, name=name, revision=revision, dtype=dtype, device=device)
