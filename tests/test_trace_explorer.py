@@ -267,8 +267,23 @@ def test_it_begins_where_it_is_told_to():
         ),
         ({"limits": [2, 1]}, "limits must be two numbers, the lower one first, got [2.0, 1.0]."),
         ({"limits": [1, 1]}, "limits must be two numbers, the lower one first, got [1.0, 1.0]."),
-        ({"token_range": [5, 3]}, "token_range must be two numbers, the lower one first, got [5, 3]."),
-        ({"threshold": 0}, "threshold is 0.0; pass a number above 0, or None for the usual one."),
+        (
+            {"token_range": [5, 3]},
+            "token_range must be two of the tokens 0 to 11, the lower one first, got [5, 3].",
+        ),
+        (
+            {"token_range": [50, 60]},
+            "token_range must be two of the tokens 0 to 11, the lower one first, got [50, 60].",
+        ),
+        (
+            {"token_range": [3]},
+            "token_range must be two of the tokens 0 to 11, the lower one first, got [3].",
+        ),
+        ({"token_range": [0.5, 3]}, "token_range must be two whole numbers, got 0.5."),
+        ({"iteration": "last"}, "iteration must be a whole number, got 'last'."),
+        ({"threshold": 0}, "threshold must be a finite number above 0, or None for the default, got 0.0."),
+        ({"threshold": "1 %"}, "threshold must be a number, got '1 %'."),
+        ({"token": True}, "token must be a whole number, got True."),
         (
             {"colour": "viridis"},
             "An explorer has no 'colour'. Did you mean 'colormap'? Known: 'colormap', 'criterion', "
@@ -280,6 +295,29 @@ def test_a_choice_without_meaning_is_refused_in_words(choice, message):
     with pytest.raises(ArgumentError) as raised:
         lk.explore(wander(), **choice)
     assert str(raised.value) == message
+
+
+def test_a_range_without_a_token_is_refused():
+    trace = wander().isel(token=[1, 5])
+    with pytest.raises(ArgumentError) as raised:
+        lk.explore(trace, token_range=[2, 4])
+    assert str(raised.value) == "token_range [2, 4] contains none of the tokens 1, 5."
+
+
+def test_numbers_of_numpy_and_xarray_are_taken_as_numbers():
+    trace = wander()
+    explorer = lk.explore(trace, threshold=np.float32(0.5), iteration=np.int64(3), token=trace.token[4])
+    assert (explorer.threshold, explorer.iteration, explorer.token) == (0.5, 3, 4)
+    assert {type(one) for one in (explorer.iteration, explorer.token)} == {int}
+    explorer.threshold = trace.distance[0, 3]
+    assert explorer.threshold == float(trace.distance[0, 3])
+
+
+def test_a_trace_beside_without_the_tokens_shown_is_drawn_whole():
+    explorer = lk.explore(wander(12), wander(6), token_range=[8, 11])
+    first, second = explorer._pictures()
+    assert "4 tokens" in first.alt
+    assert "6 tokens" in second.alt
 
 
 def test_every_choice_is_synchronised_and_the_data_too():

@@ -1,4 +1,4 @@
-"""The picture that stands in an explorer's place where nothing may run: its static twin, with alt text."""
+"""Static twin of an explorer: the pictures with alt text that stand where no script may run."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from latentkit.view.kinds import kind_of
 __all__ = ["static_pictures"]
 
 
-def static_pictures(traces: Sequence[xr.Dataset], tokens: slice | None) -> list[Picture]:
-    """Draw each trace as its ``plot_`` function does; nothing where there is nothing to draw.
+def static_pictures(traces: Sequence[xr.Dataset], token_range: Sequence[int]) -> list[Picture]:
+    """Draw each trace as its ``plot_`` function does.
 
     Parameters
     ----------
     traces : sequence of Dataset
         Checked traces.
-    tokens : slice or None
-        Tokens shown; layers are all shown.
+    token_range : sequence of int
+        First and last token shown. A trace with none of these tokens is shown whole, as in the explorer, and
+        layers are always shown whole.
     """
-    return [_picture(trace, tokens) for trace in traces]
+    return [_picture(trace, *token_range) for trace in traces]
 
 
-def _picture(trace: xr.Dataset, tokens: slice | None) -> Picture:
+def _picture(trace: xr.Dataset, first: int, last: int) -> Picture:
     from latentkit.plot import plot_convergence, plot_decoding, plot_layer_kl
 
-    name = kind_of(trace).name
-    if name == "run_layer_kl":
+    kind = kind_of(trace)
+    if kind.name == "run_layer_kl":
         return with_alt(plot_layer_kl(trace))
-    if name == "run_decoding" and "readout_text" in trace.variables:
+    positions = trace[kind.dims[0]]
+    tokens = slice(first, last + 1) if bool(((positions >= first) & (positions <= last)).any()) else None
+    if kind.name == "run_decoding" and "readout_text" in trace.variables:
         return with_alt(plot_decoding(trace, tokens=tokens))
-    if name == "run_decoding":
+    if kind.name == "run_decoding":
         renamed = trace[["distance", "token_text"]].rename({"generated_token": "token"})
         return with_alt(plot_convergence(renamed.assign_attrs(trace.attrs), tokens=tokens))
     return with_alt(plot_convergence(trace, tokens=tokens))

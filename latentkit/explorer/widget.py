@@ -13,7 +13,15 @@ import traitlets
 import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError, nearest
-from latentkit.explorer.data import COLOURMAPS, pack, unpack_header
+from latentkit.explorer.choices import (
+    Real,
+    Whole,
+    check_name,
+    check_position,
+    check_range,
+    check_threshold,
+)
+from latentkit.explorer.data import pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
 from latentkit.view.selection import chosen
@@ -60,15 +68,15 @@ class TraceExplorer(anywidget.AnyWidget):
     _css = style()
 
     data = traitlets.Bytes().tag(sync=True)
-    iteration = traitlets.Int().tag(sync=True)
-    token = traitlets.Int().tag(sync=True)
-    token_range = traitlets.List(traitlets.Int(), minlen=2, maxlen=2).tag(sync=True)
+    iteration = Whole().tag(sync=True)
+    token = Whole().tag(sync=True)
+    token_range = traitlets.List(Whole()).tag(sync=True)
     variable = traitlets.Unicode().tag(sync=True)
     colormap = traitlets.Unicode().tag(sync=True)
     scale = traitlets.Unicode().tag(sync=True)
     limits = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
     criterion = traitlets.Unicode().tag(sync=True)
-    threshold = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)
+    threshold = Real(allow_none=True, default_value=None).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
 
     def __init__(self, traces: Sequence[xr.Dataset], names: Sequence[str], **choices: Any) -> None:
@@ -148,8 +156,7 @@ class TraceExplorer(anywidget.AnyWidget):
         return {name: getattr(self, name) for name in _CHOICES}
 
     def _pictures(self) -> list[Any]:
-        first, last = self.token_range
-        return static_pictures(self._traces, slice(first, last + 1))
+        return static_pictures(self._traces, self.token_range)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Hand over the live widget and, for where there is no kernel, the same as HTML."""
@@ -164,48 +171,30 @@ class TraceExplorer(anywidget.AnyWidget):
         return shown
 
     @traitlets.validate("variable", "colormap", "scale", "criterion", "theme")
-    def _one_of_the_known(self, proposal: Any) -> str:
-        name, value = proposal["trait"].name, proposal["value"]
-        known = {
-            "variable": [one["name"] for one in self._header["variables"]],
-            "colormap": COLOURMAPS,
-            "scale": ("", "log", "linear"),
-            "criterion": ("", *(rule["name"] for rule in self._header["rules"])),
-            "theme": ("auto", "light", "dark"),
-        }[name]
-        if value not in known:
-            msg = f"{name} is {value!r}, which this explorer does not have. {nearest(value, known)}"
-            raise ArgumentError(msg)
-        return str(value)
+    def _check_name(self, proposal: Any) -> str:
+        return check_name(self._header, proposal["trait"].name, proposal["value"])
 
     @traitlets.validate("iteration", "token")
-    def _there(self, proposal: Any) -> int:
-        name, value = proposal["trait"].name, int(proposal["value"])
-        positions = self._header["panels"][0]["columns" if name == "iteration" else "rows"]
-        if value not in positions:
-            what = self._header["column" if name == "iteration" else "row"].lower()
-            msg = f"There is no {what} {value}; there are {min(positions)} to {max(positions)}."
-            raise ArgumentError(msg)
-        return value
+    def _check_position(self, proposal: Any) -> int:
+        return check_position(self._header, proposal["trait"].name, proposal["value"])
 
-    @traitlets.validate("limits", "token_range")
-    def _two_in_order(self, proposal: Any) -> list[Any] | None:
-        name, value = proposal["trait"].name, proposal["value"]
+    @traitlets.validate("token_range")
+    def _check_range(self, proposal: Any) -> list[int]:
+        return check_range(self._header, proposal["value"])
+
+    @traitlets.validate("limits")
+    def _check_limits(self, proposal: Any) -> list[float] | None:
+        value = proposal["value"]
         if value is None:
             return None
-        fine = len(value) == 2 and all(map(math.isfinite, value)) and value[0] <= value[1]
-        if not fine or (name == "limits" and value[0] == value[1]):
-            msg = f"{name} must be two numbers, the lower one first, got {value!r}."
+        if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] >= value[1]:
+            msg = f"limits must be two numbers, the lower one first, got {value!r}."
             raise ArgumentError(msg)
         return list(value)
 
     @traitlets.validate("threshold")
-    def _above_zero(self, proposal: Any) -> float | None:
-        value = proposal["value"]
-        if value is not None and not 0 < value < math.inf:
-            msg = f"threshold is {value!r}; pass a number above 0, or None for the usual one."
-            raise ArgumentError(msg)
-        return None if value is None else float(value)
+    def _check_threshold(self, proposal: Any) -> float | None:
+        return check_threshold(proposal["value"])
 
 
 def explore(
