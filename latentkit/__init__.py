@@ -12,7 +12,11 @@ True
 
 import lazy_loader
 
+from latentkit.threads import sleep_while_waiting
+
 __version__ = "0.1.0"
+
+sleep_while_waiting()  # before torch is loaded
 
 # The public names stand in __init__.pyi, once, for this module and for editors and mypy.
 _load, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)

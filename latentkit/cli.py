@@ -19,6 +19,7 @@ from typing import Literal
 
 import latentkit as lk
 from latentkit.errors import LatentkitError
+from latentkit.threads import CHOSEN_BY, available_cores
 
 __all__ = ["main"]
 
@@ -109,7 +110,16 @@ def _doctor(argv: list[str]) -> int:
     """Check this computer: Python, packages, torch's device, nano, JupyterLab."""
     if argv:
         raise LatentkitError(f"doctor takes no arguments, got {' '.join(argv)!r}.")
-    findings = [_python(), *_packages(), _jupyterlab(), _device(), _nano(), _lessons_found(), _chromium()]
+    findings = [
+        _python(),
+        *_packages(),
+        _jupyterlab(),
+        _device(),
+        _threads(),
+        _nano(),
+        _lessons_found(),
+        _chromium(),
+    ]
     width = max(len(finding.what) for finding in findings)
     print(f"latentkit {lk.__version__} in {Path(__file__).parent}\n")
     for finding in findings:
@@ -166,7 +176,17 @@ def _device() -> Finding:
         return Finding("ok", "torch's device", f"cuda, {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
         return Finding("ok", "torch's device", "mps")
-    return Finding("ok", "torch's device", f"cpu, {torch.get_num_threads()} threads: enough for every lesson")
+    return Finding("ok", "torch's device", "cpu: enough for every lesson")
+
+
+def _threads() -> Finding:
+    cores = f"{available_cores()} cores for this process"
+    chosen = [f"{name}={os.environ[name]}" for name in CHOSEN_BY if name in os.environ]
+    number = f"threads set by {', '.join(chosen)}" if chosen else "threads follow the model's size"
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
+        return Finding("ok", "threads", f"{cores}; {number}; waiting threads sleep")
+    advice = "waiting threads spin and slow down other kernels. Set OMP_WAIT_POLICY=PASSIVE"
+    return Finding("note", "threads", f"{cores}; {number}; {advice}")
 
 
 def _nano() -> Finding:

@@ -14,6 +14,7 @@ from latentkit.models.huginn import HuginnConfig, init_weights
 from latentkit.models.pretrained import load_tokenizer
 from latentkit.models.registry import load_folder
 from latentkit.models.verbs import HuginnModel
+from latentkit.threads import set_threads_for
 
 __all__ = ["MODELS", "load_model"]
 
@@ -82,11 +83,18 @@ def load_model(
 
     Notes
     -----
-    No code from a checkpoint is run. Weights are memory-mapped: a folder stored in the wanted dtype takes
-    no second copy in memory.
+    The number of torch's threads is set for the model's size unless you have set one (see
+    `latentkit.threads`). No code from a checkpoint is run. Weights are memory-mapped: a folder stored in the
+    wanted dtype takes no second copy in memory.
     """
-    wanted = _dtype(dtype)
-    where = _device(device)
+    model = _load(name, _dtype(dtype), _device(device), revision)
+    set_threads_for(sum(weight.numel() for weight in model.module.parameters()))
+    return model
+
+
+def _load(
+    name: str | Path, wanted: torch.dtype | None, where: torch.device | None, revision: str | None
+) -> Any:
     if isinstance(name, str) and name in MODELS:
         return MODELS[name](wanted, where, revision)
     if Path(name).is_dir():
