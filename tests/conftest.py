@@ -84,15 +84,6 @@ def hub_online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the hub's client waits between its tries
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of reference numbers beside the project, which not every copy of the project has."""
-    folder = PROJECT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip("needs the reference numbers in ../shared, which this copy of the project lacks")
-    return folder
-
-
 # As if torch were not installed: the finder says so, where an import that raises could be told apart.
 _WITHOUT_TORCH = """
 from importlib.machinery import PathFinder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from golden_for_tests import GOLDEN
 from models_for_tests import plain_model, tiny_config
 from safetensors.torch import load_file
 
@@ -15,7 +16,8 @@ from latentkit.models.checkpoint import read_module
 from latentkit.models.huginn import Huginn, HuginnConfig, init_weights, random_state
 from latentkit.models.verbs import HuginnModel
 
-SETS = ("a_linear_121_fp32", "b_linear_242_fp32", "f_inject_add_121_fp32")
+SETS_WITH_LENS = ("a_linear_121_fp32", "b_linear_242_fp32")
+SETS = (*SETS_WITH_LENS, "f_inject_add_121_fp32")
 
 
 class Golden:
@@ -32,8 +34,8 @@ class Golden:
 
 
 @pytest.fixture(scope="module", params=SETS)
-def golden(request: pytest.FixtureRequest, shared: Path) -> Golden:
-    return Golden(shared / "golden" / request.param)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return Golden(GOLDEN / request.param)
 
 
 def _close(found: torch.Tensor, wanted: torch.Tensor, atol: float = 1e-4) -> None:
@@ -59,9 +61,8 @@ def test_the_readout_of_every_iteration_is_the_published_one(golden: Golden) -> 
     _close(found[-1, :, -last:], golden.expected["final_logits"])
 
 
+@pytest.mark.parametrize("golden", SETS_WITH_LENS, indirect=True)
 def test_the_logit_lens_is_the_published_one(golden: Golden) -> None:
-    if "logit_lens_logits_lastpos" not in golden.expected:
-        pytest.skip("this set of reference numbers holds no logit lens")
     latents = golden.model.normalise(torch.stack(golden.states))[:, :, -1]
     _close(golden.model.module.lm_head(latents), golden.expected["logit_lens_logits_lastpos"])
 
@@ -77,10 +78,10 @@ def test_forward_gives_the_published_logits(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("limit", [64, 128])
-def test_distances_to_the_limit_are_the_published_ones(shared: Path, limit: int) -> None:
+def test_distances_to_the_limit_are_the_published_ones(limit: int) -> None:
     from latentkit.run import run_recurrence
 
-    golden = Golden(shared / "golden" / "b_linear_242_fp32")
+    golden = Golden(GOLDEN / "b_linear_242_fp32")
     wanted = golden.expected[f"convergence_dist_ref{limit}"]  # [iteration, batch, token]
     for row, ids in enumerate(golden.expected["input_ids"].tolist()):
         start = golden.expected["initial_state"][row]
@@ -88,11 +89,9 @@ def test_distances_to_the_limit_are_the_published_ones(shared: Path, limit: int)
         _close(torch.from_numpy(trace.distance.values.T.copy()), wanted[:, row], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["a_linear_121_fp32", "b_linear_242_fp32"])
-def test_losses_and_gradients_of_truncated_backpropagation_are_the_published_ones(
-    shared: Path, name: str
-) -> None:
-    golden = Golden(shared / "golden" / name)
+@pytest.mark.parametrize("name", SETS_WITH_LENS)
+def test_losses_and_gradients_of_truncated_backpropagation_are_the_published_ones(name: str) -> None:
+    golden = Golden(GOLDEN / name)
     module = golden.model.module.requires_grad_(True)
     for key, wanted in golden.facts["train"].items():
         without, with_gradient = wanted["num_steps_pair"]
@@ -112,7 +111,7 @@ def test_losses_and_gradients_of_truncated_backpropagation_are_the_published_one
 
 
 # Our own numbers: weights from a formula, from an implementation that met the published ones to the bit.
-PLAIN = json.loads((Path(__file__).parent / "plain_model.json").read_text())
+PLAIN = json.loads((GOLDEN / "plain_model.json").read_text())
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=lambda case: str(case["changes"]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from golden_for_tests import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 from models_for_tests import plain_model, tiny_model
@@ -212,7 +212,7 @@ def test_movement_below_the_floor_of_the_number_format_is_a_fixed_point() -> Non
 
 
 def test_the_gate_injection_swings_with_period_two_as_recorded() -> None:
-    golden = json.loads((Path(__file__).parent / "gate_orbit.json").read_text())
+    golden = json.loads((GOLDEN / "gate_orbit.json").read_text())
     trace = lk.run_recurrence(
         plain_model(injection_type="gate"), golden["token_ids"], iterations=96, limit=192, readout_top=0,
         keep_states=True, progress=False,

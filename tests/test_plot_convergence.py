@@ -4,11 +4,9 @@ import base64
 import html
 import io
 import itertools
-import json
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import matplotlib as mpl
 
@@ -17,6 +15,7 @@ mpl.use("Agg")
 import numpy as np
 import pytest
 import xarray as xr
+from golden_for_tests import PUBLISHED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
@@ -27,8 +26,6 @@ from PIL import Image
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot import alt_text, distance_limits, plot_convergence, with_alt
 from latentkit.view import describe_convergence
-
-SHARED = Path(__file__).parents[1] / ".." / "shared" / "huginn" / "prompts.json"
 
 
 @pytest.fixture(autouse=True)
@@ -358,12 +355,10 @@ def test_any_tokens_draw_without_a_warning(texts):
     plt.close("all")
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the published prompts lie beside the project")
 @pytest.mark.parametrize("name", ["F2", "F3"])
 def test_the_rows_of_the_published_figures(name):
-    published = json.loads(SHARED.read_text())
-    first, last = published["figures"][name]["tokens"]
-    rows = published["rows_with_the_released_tokenizer"][name]
+    first, last = PUBLISHED["figures"][name]["tokens"]
+    rows = PUBLISHED["rows_with_the_released_tokenizer"][name]
     trace = fake_trace(["?"] * first + rows + ["?"] * 5)
     ax = plot_convergence(trace, tokens=slice(first, last + 1))
     assert left(ax) == [row.replace("\n", "↵") for row in rows]

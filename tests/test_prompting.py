@@ -1,13 +1,12 @@
-"""Prompts into token ids, token ids into texts; checked with the released tokenizer where it is at hand."""
+"""Prompts into token ids, token ids into texts; checked with recorded answers of the released tokenizer."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from golden_for_tests import PUBLISHED, RecordedTokenizer
 from models_for_tests import tiny_model
 
 import latentkit as lk
@@ -25,18 +24,11 @@ def nano_tokenizer() -> Any:
 
 
 @pytest.fixture(scope="module")
-def released_tokenizer(shared: Path) -> Any:
-    from transformers import PreTrainedTokenizerFast
-
-    return PreTrainedTokenizerFast.from_pretrained(shared / "huginn" / "tokenizer")
+def released_tokenizer() -> RecordedTokenizer:
+    return RecordedTokenizer()
 
 
-@pytest.fixture(scope="module")
-def published(shared: Path) -> dict[str, Any]:
-    return json.loads((shared / "huginn" / "prompts.json").read_text())
-
-
-def test_our_prompts_are_the_published_ones(published: dict[str, Any]) -> None:
+def test_our_prompts_are_the_published_ones() -> None:
     ours = {
         "system": {"S": prompts.SYSTEM_S, "X": prompts.SYSTEM_X},
         "user": {
@@ -46,12 +38,12 @@ def test_our_prompts_are_the_published_ones(published: dict[str, Any]) -> None:
             "faust_answer_in_figure": prompts.FAUST_ANSWER,
         },
     }
-    assert ours == {key: published[key] for key in ours}
+    assert ours == {key: PUBLISHED[key] for key in ours}
 
 
 @pytest.mark.parametrize("name", ["F1", "F2", "F3"])
 def test_the_rows_of_each_figure_are_the_published_ones(
-    released_tokenizer: Any, published: dict[str, Any], name: str
+    released_tokenizer: RecordedTokenizer, name: str
 ) -> None:
     figure = prompts.FIGURES[name]
     model = tiny_model(released_tokenizer, vocab_size=65536, block_size=512)
@@ -59,13 +51,15 @@ def test_the_rows_of_each_figure_are_the_published_ones(
         model, prompts.messages(figure), iterations=1, limit=1, readout_top=0, progress=False
     )
     rows = trace.isel(token=figure.tokens)
-    assert rows.token_text.values.tolist() == published["rows_with_the_released_tokenizer"][name]
+    assert rows.token_text.values.tolist() == PUBLISHED["rows_with_the_released_tokenizer"][name]
     assert rows.token.values[0] == figure.tokens.start
     ax = lk.plot_convergence(trace, tokens=figure.tokens)
     assert ax.get_title() == "Latent State Convergence ||x - x*||"
 
 
-def test_the_question_about_faust_ends_where_the_published_rows_begin(released_tokenizer: Any) -> None:
+def test_the_question_about_faust_ends_where_the_published_rows_begin(
+    released_tokenizer: RecordedTokenizer,
+) -> None:
     ids = encode(released_tokenizer, prompts.FAUST, system=prompts.SYSTEM_S)
     assert len(ids) == 182
     answered = encode(released_tokenizer, prompts.messages(prompts.FIGURES["F1"]))
@@ -77,9 +71,8 @@ def test_harmless_counterparts_have_the_shape_and_length_of_the_safety_prompt(
     tokenizer: str, request: pytest.FixtureRequest
 ) -> None:
     cut = request.getfixturevalue(tokenizer)
-    model = tiny_model(cut, vocab_size=len(cut), block_size=512)
     texts = {
-        text: token_texts(model.tokenizer, encode(model.tokenizer, text, system=prompts.SYSTEM_X))
+        text: token_texts(cut, encode(cut, text, system=prompts.SYSTEM_X))
         for text in [prompts.SAFETY, *prompts.HARMLESS.values()]
     }
     safety = texts.pop(prompts.SAFETY)
@@ -141,7 +134,7 @@ def test_texts_of_tokens_join_to_the_text_and_halves_of_characters_show_their_by
     assert "\n\n" in "".join(texts)
 
 
-def test_half_a_character_is_written_as_its_bytes(released_tokenizer: Any) -> None:
+def test_half_a_character_is_written_as_its_bytes(released_tokenizer: RecordedTokenizer) -> None:
     texts = token_texts(released_tokenizer, encode(released_tokenizer, "日本 \U0001f419")[1:])
     assert texts == ["日", "本", " <0xF0><0x9F>", "<0x90>", "<0x99>"]
 
