@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentkit.errors import PromptError
+from latentkit.run.turns import encode_turns
 
 __all__ = ["encode", "prompt_json", "token_texts"]
 
@@ -25,7 +26,8 @@ def encode(tokenizer: Any, prompt: Prompt, *, system: str | None = None, chat: b
         None allows token ids only.
     prompt : str, list of messages, or list of int
         A string; chat messages (role, content), where a last assistant message is the given beginning of
-        the answer and otherwise the reply header is appended; or token ids, used as given.
+        the answer and otherwise the reply header is appended; or token ids, used as given. Plain text and
+        ids may hold special tokens; in the contents of messages these are ordinary characters.
     system : str, optional
         System message before a string, which is then the user's.
     chat : bool
@@ -139,11 +141,7 @@ def _render(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     if not messages:
         msg = "The prompt holds one empty assistant message. Pass a user message too."
         raise PromptError(msg)
-    text = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
-    )
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    return encode_turns(tokenizer, messages, begun=begun)
 
 
 def _checked_ids(prompt: Any) -> list[int]:
