@@ -18,7 +18,7 @@ from latentkit.training.settings import Settings
 STEPS, ROWS, LENGTH = 10, 4, 16
 MICRO = Settings(
     size="micro", tokens=STEPS * ROWS * LENGTH, vocab_size=64, context=32, rows=ROWS, length=LENGTH,
-    mean_recurrence=4, backprop_depth=2, autocast=False, compile=False,
+    mean_recurrence=4, backprop_depth=2, autocast="no", compile=False,
 )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_gradients_under_autocast_are_those_without_it_up_to_rounding(monkeypatc
         found.append([weight.grad.clone() for weight in parameters])
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", keep)
-    for autocast in (False, True):
+    for autocast in ("no", "yes"):
         settings = dataclasses.replace(MICRO, autocast=autocast, shallow_share=0.0, recurrence_ramp=0.0)
         assert len({*draw_iterations(settings, 0, 0.0)}) == 2  # some iterations carry no gradient
         run = recipe.start(settings, device="cpu")
