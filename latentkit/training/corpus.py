@@ -68,7 +68,8 @@ def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator
     """Yield every document of a file or dataset as text ready to be encoded, special tokens in place.
 
     Of a text file whose name begins with ``docs`` every document that `is_held_out_document` is left out:
-    bits per byte are measured on those. A chat that shows an addition which is held out (see `latentkit.problems.generator`) is left out.
+    bits per byte are measured on those. A chat that shows an addition which is held out (see
+    `latentkit.problems.generator`) is left out.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient."""
         for group in self.param_groups:
             for matrix in group["params"]:
@@ -53,11 +53,11 @@ class Muon(torch.optim.Optimizer):
                     self._update(matrix, group)
 
     def _update(self, matrix: Tensor, group: dict[str, float]) -> None:
-        state = self.state[matrix]
-        if not state:
-            state["momentum_buffer"] = torch.zeros_like(matrix.grad)
-        kept, gradient = state["momentum_buffer"], matrix.grad
+        state, gradient = self.state[matrix], matrix.grad
         assert gradient is not None
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        kept = state["momentum_buffer"]
         kept.lerp_(gradient, 1 - group["momentum"])
         precision = torch.bfloat16 if has_bfloat16(matrix.device) else torch.float32
         update = nearly_orthogonal(gradient.lerp(kept, group["momentum"]).to(precision))

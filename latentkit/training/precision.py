@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from latentkit.training.settings import Settings
@@ -15,12 +17,12 @@ def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether this device has instructions that multiply bfloat16; where it has none, float32 is far faster."""
+    """Whether a device has instructions that multiply bfloat16; where it has none, float32 is far faster."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        known = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9 cannot say
-        return any(known.get(name, False) for name in _CPU)
+        known: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9 cannot say
+        return any(bool(known.get(name)) for name in _CPU)
     return False
 
 
