@@ -28,8 +28,8 @@ def check_recurrent_model(
     Raises
     ------
     AssertionError
-        Names the first law that is broken: shapes, seeds, purity, causality, unrolled = forward; where the
-        model has the optional verbs also readout in two parts, step in blocks, cache and its size.
+        Names the first law that is broken: facts, shapes, seeds, purity, causality, unrolled = forward; where
+        the model has the optional verbs also readout in two parts, step in blocks, cache and its size, gate.
 
     Examples
     --------
@@ -40,7 +40,8 @@ def check_recurrent_model(
 
     assert len(token_ids) >= 3, f"Pass at least three token ids, not {len(token_ids)}."
     ids = torch.tensor([list(token_ids)])
-    for law in (_shapes, _seeds, _purity, _causality, _unrolled, _parts, _blocks, _cache, _size):
+    laws = (_facts, _shapes, _seeds, _purity, _causality, _unrolled, _parts, _blocks, _cache, _size, _gate)
+    for law in laws:
         law(model, ids, tolerance)
 
 
@@ -81,9 +82,42 @@ def _fits(verb: str, found: Any, wanted: tuple[int, ...]) -> None:
     assert found.isfinite().all(), f"{verb} is not finite."
 
 
+def _facts(model: RecurrentModel[Any], _ids: Any, _tolerance: float) -> None:
+    from latentkit.models.contract import facts_of
+
+    facts = facts_of(model)
+    for name in ("seeded", "causal"):
+        value = getattr(facts, name)
+        assert isinstance(value, bool), f"{name} is {value!r}, not True or False."
+    trained = facts.trained_iterations
+    whole = isinstance(trained, int) and not isinstance(trained, bool) and trained >= 1
+    assert trained is None or whole, f"trained_iterations is {trained!r}, not None or a count of at least 1."
+
+
+def _one_start(model: RecurrentModel[Any], ids: Any) -> None:
+    """Check a model that says of itself that its start does not depend on the seed."""
+    import torch
+
+    context = model.embed(ids)
+    before = torch.random.get_rng_state()
+    first, *others = (model.initial_state(context, seed) for seed in (0, 1, None))
+    assert torch.equal(torch.random.get_rng_state(), before), "initial_state draws from the global generator."
+    assert all(torch.equal(first, other) for other in others), (
+        "seeded is False, but initial_state with another seed (or None) gives another state."
+    )
+    assert first.isfinite().all(), "initial_state is not finite."
+    first.zero_()
+    assert torch.equal(model.initial_state(context, 0), others[0]), (
+        "initial_state hands out a tensor that the context keeps; return a copy."
+    )
+
+
 def _seeds(model: RecurrentModel[Any], ids: Any, _tolerance: float) -> None:
     import torch
 
+    if not getattr(model, "seeded", True):
+        _one_start(model, ids)
+        return
     context = model.embed(ids)
     before = torch.random.get_rng_state()
     first, again, other = (model.initial_state(context, seed) for seed in (0, 0, 1))
@@ -115,6 +149,10 @@ def _causality(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
     changed[:, -1] = (changed[:, -1] + 1) % model.vocab_size
     runs = [_run(model, sequence, 3) for sequence in (ids, changed)]
     results = [(state, model.readout(state, context)) for context, state in runs]
+    if not getattr(model, "causal", True):
+        apart = float((results[0][0][:, :-1] - results[1][0][:, :-1]).abs().max())
+        assert apart > 0, "causal is False, but no earlier state depends on the last token."
+        return
     for name, a, b in zip(("states", "logits"), *results, strict=True):
         _close(a[:, :-1], b[:, :-1], tolerance, f"Earlier {name} depend on a later token")
         assert float((a[:, -1] - b[:, -1]).abs().max()) > 0, f"The last token does not change its own {name}."
@@ -166,7 +204,7 @@ def _cache(model: Any, ids: Any, tolerance: float) -> None:
     """Check that reading token by token with a cache gives the same logits, whatever room it starts with."""
     import torch
 
-    if not hasattr(model, "new_cache"):
+    if not (hasattr(model, "new_cache") and getattr(model, "causal", True)):
         return
     context, state = _run(model, ids, 3)
     wanted = model.readout(state, context)
@@ -198,6 +236,20 @@ def _size(model: Any, ids: Any, _tolerance: float) -> None:
     _read_with(model, cache, ids, 3)
     held = _bytes_in(cache, model.module)
     assert held <= said, f"cache_bytes says {said} bytes for {tokens} tokens, but the cache holds {held}."
+
+
+def _gate(model: Any, ids: Any, tolerance: float) -> None:
+    """Check ``exit_probability``, where it is."""
+    if not hasattr(model, "exit_probability"):
+        return
+    context, state = _run(model, ids, 2)
+    kept = state.clone()
+    chance = model.exit_probability(state, context)
+    _fits("exit_probability", chance, tuple(ids.shape))
+    _close(state, kept, 0.0, "exit_probability changes the state that it is given, in place")
+    assert bool(((chance >= 0) & (chance <= 1)).all()), "exit_probability is not between 0 and 1."
+    again = model.exit_probability(state, context)
+    _close(again, chance, tolerance, "exit_probability gives another number when called again")
 
 
 def _bytes_in(cache: Any, module: Any) -> int:

@@ -18,6 +18,7 @@ from latentkit.criteria.divergences import (
 )
 from latentkit.criteria.exit_rules import EXIT_RULES, ExitRule, minp_log_probs
 from latentkit.criteria.exits import exit_rule, exit_threshold, exit_values, first_exit
+from latentkit.criteria.gates import exit_distribution, exit_quantile
 
 __all__ = [
     "DIVERGENCES",
@@ -27,6 +28,8 @@ __all__ = [
     "cosine",
     "distance",
     "entropy",
+    "exit_distribution",
+    "exit_quantile",
     "exit_rule",
     "exit_threshold",
     "exit_values",

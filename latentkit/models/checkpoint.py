@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from latentkit.errors import ModelError
 from latentkit.models.huginn import Huginn, HuginnConfig, rope_table
 
-__all__ = ["empty_module", "read_config", "read_module", "write_module"]
+__all__ = [
+    "empty_module",
+    "fill_module",
+    "read_config",
+    "read_module",
+    "tensor_names",
+    "write_module",
+]
+
+Shape = tuple[int, ...]
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
@@ -66,18 +75,55 @@ def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | 
     config = HuginnConfig.from_dict(read_config(folder))
     with torch.device("meta"):
         module = Huginn(config)
-    expected = dict(module.named_parameters())
+    optional: dict[str, Shape | None] = {"freqs_cis": (1, config.block_size, 1, config.head_dim // 2, 2)}
+    if config.tie_embeddings:
+        optional["lm_head.weight"] = tuple(module.transformer.wte.weight.shape)
+    found = fill_module(folder, module, dtype, device, optional=optional, wanted=("freqs_cis",))
+    for path, table in found.values():
+        _check_rope(path, config, table)
+    return module.tie()
+
+
+def fill_module(
+    folder: Path,
+    module: nn.Module,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+    *,
+    optional: Mapping[str, Shape | None] | None = None,
+    wanted: Sequence[str] = (),
+) -> dict[str, tuple[Path, Tensor]]:
+    """Give a module on torch's meta device the weights of a folder, one tensor at a time.
+
+    Parameters
+    ----------
+    folder, dtype, device
+        As for `read_module`.
+    module : nn.Module
+        Its parameters have the checkpoint's names.
+    optional : mapping of str to shape or None, optional
+        Tensors that a checkpoint may hold beside the parameters; None allows any shape.
+    wanted : sequence of str
+        Those of the optional tensors that are returned, each with its file, where they are there.
+    """
+    expected = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
     files = _files(folder)
-    _check(folder, config, {k: tuple(v.shape) for k, v in expected.items()}, _shapes(files))
+    _check(folder, expected, optional or {}, _shapes(files))
+    extra = {}
     for path, names in _by_file(files):
         with safe_open(path, framework="pt") as file:
             for name in names:
-                tensor = file.get_tensor(name)
                 if name in expected:
+                    tensor = file.get_tensor(name)
                     _set(module, name, tensor.to(device=device, dtype=dtype or tensor.dtype))
-                elif name == "freqs_cis":
-                    _check_rope(path, config, tensor)
-    return module.tie()
+                elif name in wanted:
+                    extra[name] = (path, file.get_tensor(name))
+    return extra
+
+
+def tensor_names(folder: Path) -> list[str]:
+    """Return the names of all tensors of a checkpoint, for layouts that share one ``model_type``."""
+    return list(_files(folder))
 
 
 def write_module(module: Huginn, folder: Path, dtype: torch.dtype | None = None) -> None:
@@ -152,22 +198,21 @@ def _shapes(files: dict[str, Path]) -> dict[str, tuple[int, ...]]:
 
 def _check(
     folder: Path,
-    config: HuginnConfig,
-    expected: dict[str, tuple[int, ...]],
-    found: dict[str, tuple[int, ...]],
+    expected: Mapping[str, Shape],
+    optional: Mapping[str, Shape | None],
+    found: Mapping[str, Shape],
 ) -> None:
     """Compare the checkpoint's tensors with the architecture's and name what differs."""
-    optional: dict[str, tuple[int, ...]] = {"freqs_cis": (1, config.block_size, 1, config.head_dim // 2, 2)}
-    if config.tie_embeddings:
-        optional["lm_head.weight"] = expected["transformer.wte.weight"]
     known = {**optional, **expected}
     problems = []
     if missing := sorted(expected.keys() - found.keys()):
         problems.append(f"lacks {_listed(missing)}")
     if extra := sorted(found.keys() - known.keys()):
         problems.append(f"holds {_listed(extra)}, which this architecture does not have")
-    wrong = [name for name in sorted(found.keys() & known.keys()) if found[name] != known[name]]
-    problems += [f"has {name} of shape {list(found[name])} instead of {list(known[name])}" for name in wrong]
+    for name in sorted(found.keys() & known.keys()):
+        shape = known[name]
+        if shape is not None and found[name] != shape:
+            problems.append(f"has {name} of shape {list(found[name])} instead of {list(shape)}")
     if problems:
         msg = (
             f"The checkpoint in {folder} {'; '.join(problems)}. "

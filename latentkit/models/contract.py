@@ -11,7 +11,7 @@ The verbs, in the order in which they are called::
 ``state`` is raw: `readout` applies the final norm itself. Every verb runs under ``torch.no_grad`` (not
 ``inference_mode``: derivatives must work) and is pure, but for the cache that a context may carry.
 
-Five more verbs are optional. A model that lacks them is traced all the same; who has them is watched faster,
+Six more verbs are optional. A model that lacks them is traced all the same; who has them is watched faster,
 decodes with a cache, and can be read out between its blocks::
 
     hidden = model.last_hidden(state, context)        # what the head reads at the last position
@@ -20,19 +20,39 @@ decodes with a cache, and can be read out between its blocks::
     cache = model.new_cache("full", room=0)           # for `embed(token_ids, cache=cache)`
     size = model.cache_bytes("full", tokens=9, iterations=64)  # what such a cache will hold
 
-They come in groups, `ReadInParts`, `StepInBlocks` and `WithCache`, which say what each owes.
+    chance = model.exit_probability(state, context)   # of stopping at this state, [batch, token]
+
+They come in groups, `ReadInParts`, `StepInBlocks`, `WithCache` and `ExitGate`, which say what each owes.
+
+Three facts have defaults, which `facts_of` fills in; a model states those that differ:
+
+* ``seeded`` (True): the initial state depends on the seed. False: the loop starts from the input, and every
+  seed, None included, gives the same start.
+* ``causal`` (True): no state depends on a later token. False: nothing can be decoded token by token.
+* ``trained_iterations`` (None): the one number of iterations that the model was trained with; None means that
+  it was made for any. Traces stop there by default, and what lies beyond is extrapolation.
+
 `latentkit.testing.check_recurrent_model` checks all of this, the optional verbs where there are any.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["Context", "ReadInParts", "RecurrentModel", "StepInBlocks", "WithCache"]
+__all__ = [
+    "Context",
+    "ExitGate",
+    "Facts",
+    "ReadInParts",
+    "RecurrentModel",
+    "StepInBlocks",
+    "WithCache",
+    "facts_of",
+]
 
 
 class Context(Protocol):
@@ -159,3 +179,34 @@ class WithCache(Protocol):
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
         """Return the bytes that such a cache holds in the end; too little would let a run outgrow memory."""
         ...
+
+
+@runtime_checkable
+class ExitGate(Protocol):
+    """Optional: a learned gate that may end the loop for a token.
+
+    `latentkit.criteria.exit_distribution` turns these probabilities into a distribution over iterations.
+    """
+
+    def exit_probability(
+        self, state: Float[Tensor, "batch token hidden"], context: Any
+    ) -> Float[Tensor, "batch token"]:
+        """Return the probability of stopping at this state, given that the token has not stopped before."""
+        ...
+
+
+class Facts(NamedTuple):
+    """What a model states about itself; see the top of this module."""
+
+    seeded: bool = True
+    causal: bool = True
+    trained_iterations: int | None = None
+
+
+def facts_of(model: Any) -> Facts:
+    """Return a model's facts, with the defaults for those that it does not state."""
+    return Facts(
+        getattr(model, "seeded", True),
+        getattr(model, "causal", True),
+        getattr(model, "trained_iterations", None),
+    )

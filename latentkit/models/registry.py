@@ -19,7 +19,12 @@ __all__ = ["LOOPED", "Loader", "load_folder", "loader_of", "model_type"]
 
 #: ``model_type`` → "module:function". A module is imported when a folder of its type is loaded.
 LOOPED: dict[str, str] = {
-    "huginn_raven": "latentkit.models.verbs:load",
+    "huginn_raven": "latentkit.models.family.loading:load_raven",  # Huginn, or a retrofitted model
+    "ouro": "latentkit.models.family.loading:load",
+    "nanbeige": "latentkit.models.family.loading:load",
+    "hrm_text": "latentkit.models.family.loading:load",
+    "ParcaeConfig": "latentkit.models.family.loading:load",
+    "albert": "latentkit.models.family.loading:load",
 }
 
 

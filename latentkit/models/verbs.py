@@ -16,7 +16,7 @@ from latentkit.models.checkpoint import read_module
 from latentkit.models.huginn import Huginn, HuginnConfig, random_state, rope_table
 from latentkit.models.lookup import parse_lookup
 
-__all__ = ["HuginnContext", "HuginnModel", "load"]
+__all__ = ["HuginnContext", "HuginnModel", "load", "position_seed"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class HuginnModel:
     name, revision : str
         What was loaded, for the trace's attributes.
     """
+
+    seeded = True
+    causal = True
+    trained_iterations: int | None = None
 
     def __init__(
         self, module: Huginn, tokenizer: Any = None, *, name: str = "huginn", revision: str | None = None
@@ -137,7 +141,7 @@ class HuginnModel:
             return torch.zeros_like(like, dtype=self.dtype)
         row = torch.empty(self.hidden_size)
         rows = [
-            random_state(self.config, row, torch.Generator().manual_seed(_position_seed(seed, position)))
+            random_state(self.config, row, torch.Generator().manual_seed(position_seed(seed, position)))
             for position in context.positions.tolist()
         ]
         start = torch.stack(rows).to(device=like.device, dtype=self.dtype)
@@ -211,6 +215,6 @@ def load(
     return HuginnModel(read_module(folder, dtype, device), tokenizer, name=name, revision=revision)
 
 
-def _position_seed(seed: int, position: int) -> int:
+def position_seed(seed: int, position: int) -> int:
     """Mix seed and position into the 32 bits that torch's CPU generator reads."""
     return int(np.random.SeedSequence((seed, position)).generate_state(1)[0])

@@ -1,1 +1,0 @@
-"""Bad days on purpose: damaged files, full disks, kills, interrupts, wrong arguments, many kernels."""

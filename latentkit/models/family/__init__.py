@@ -1,0 +1,1 @@
+"""Looped models beside Huginn: one file each, and the parts that they share."""

@@ -1,0 +1,274 @@
+"""HRM-Text (arXiv:2605.20613): two stacks that take turns, a fast one L and a slow one H.
+
+What is unusual, compared with Huginn's loop:
+
+* the state is a pair, z_H and z_L, here side by side: ``[z_H, z_L]``, twice as wide as the network;
+* one iteration is one H-cycle: z_L ← L(z_L + z_H) ``L_cycles`` times, then z_H ← H(z_H + z_L);
+* the input is the start of z_H (z_L starts at a stored vector) and is not injected again;
+* norms have no weights, each stack ends with one, and the head reads z_H as it is;
+* each attention head has a gate: sigmoid(g) times what it read;
+* the model was trained with a prompt that sees itself in both directions: `HrmTextModel.with_prefix`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from latentkit.models.blocks import Embedding, KeyValueCache, Linear
+from latentkit.models.cache import IterationCache
+from latentkit.models.family.model import LoopedDecoder
+from latentkit.models.family.network import LoopContext, LoopedNetwork, LoopSizes
+from latentkit.models.family.parts import (
+    attend_grouped,
+    inverse_frequencies,
+    rms,
+    rotary_table,
+    rotate_halves,
+)
+from latentkit.models.family.settings import real_fields, refuse_others, whole_fields
+
+__all__ = ["HrmTextModel", "HrmTextNetwork"]
+
+_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "head_dim")
+_CYCLES = ("H_cycles", "L_cycles", "max_position_embeddings")
+
+
+class GatedAttention(nn.Module):
+    """Rotary attention whose heads have gates; the fused rows are gate, query, key, value."""
+
+    def __init__(self, hidden: int, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.gqkv_proj = Linear(hidden, 4 * heads * head_dim, bias=False)
+        self.o_proj = Linear(heads * head_dim, hidden, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch token hidden"],
+        rope: Float[Tensor, "token pair 2"],
+        cache: KeyValueCache | None = None,
+        key: int = 0,
+        mask: Tensor | None = None,
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Attend to all positions that the mask allows; None: this one and the earlier ones."""
+        gate, q, k, v = self.gqkv_proj(x).unflatten(-1, (4, self.heads, -1)).unbind(2)
+        q, k = rotate_halves(q, rope), rotate_halves(k, rope)
+        read = attend_grouped(q, k, v, cache, key, mask=mask)
+        out: Tensor = self.o_proj(torch.sigmoid(gate).flatten(2) * read)
+        return out
+
+
+class FusedMLP(nn.Module):
+    """SiLU-gated feed-forward layer; the first half of ``gate_up_proj`` is the gate."""
+
+    def __init__(self, hidden: int, inner: int) -> None:
+        super().__init__()
+        self.gate_up_proj = Linear(hidden, 2 * inner, bias=False)
+        self.down_proj = Linear(inner, hidden, bias=False)
+
+    def forward(self, x: Float[Tensor, "... hidden"]) -> Float[Tensor, "... hidden"]:
+        """Return down(SiLU(gate) · up)."""
+        gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        out: Tensor = self.down_proj(F.silu(gate) * up)
+        return out
+
+
+class HrmTextLayer(nn.Module):
+    """Attention and MLP, each with a norm without weight before it."""
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        super().__init__()
+        h = found["hidden_size"]
+        self.eps = found["rms_norm_eps"]
+        self.attn = GatedAttention(h, found["num_attention_heads"], found["head_dim"])
+        self.mlp = FusedMLP(h, found["intermediate_size"])
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch token hidden"],
+        rope: Float[Tensor, "token pair 2"],
+        cache: KeyValueCache | None = None,
+        key: int = 0,
+        mask: Tensor | None = None,
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Return the residual stream after this layer."""
+        x = x + self.attn(rms(x, self.eps), rope, cache, key, mask)
+        out: Tensor = x + self.mlp(rms(x, self.eps))
+        return out
+
+
+class HrmStack(nn.Module):
+    """Layers under the name of the released weights."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+
+class HrmStacks(nn.Module):
+    """Everything but the head."""
+
+    def __init__(self, found: Mapping[str, Any], layers: int) -> None:
+        super().__init__()
+        self.embed_tokens = Embedding(found["vocab_size"], found["hidden_size"])
+        self.z_L_init = nn.Parameter(torch.empty(found["hidden_size"]))
+        self.L_module = HrmStack([HrmTextLayer(found) for _ in range(layers)])
+        self.H_module = HrmStack([HrmTextLayer(found) for _ in range(layers)])
+
+
+class HrmTextNetwork(LoopedNetwork):
+    """The network of a config in the released layout."""
+
+    prefix = 0
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        found: dict[str, Any] = dict(whole_fields(config, "HRM-Text", (*_SIZES, *_CYCLES)))
+        found |= real_fields(config, "HRM-Text", ("rms_norm_eps",))
+        refuse_others(config, "HRM-Text", {"tie_word_embeddings": (False,), "hidden_act": ("silu",)})
+        per_stack = "num_layers_per_stack" if config.get("num_layers_per_stack") else "num_hidden_layers"
+        self.layers = whole_fields(config, "HRM-Text", (per_stack,))[per_stack]
+        self.model = HrmStacks(found, self.layers)
+        h = found["hidden_size"]
+        self.lm_head = Linear(h, found["vocab_size"], bias=False)
+        self.eps = found["rms_norm_eps"]
+        self.scale = _embedding_scale(config)
+        self.cycles, self.trained_iterations = found["L_cycles"], found["H_cycles"]
+        self.frequencies = inverse_frequencies(found["head_dim"], _theta(config))
+        self.sizes = LoopSizes(
+            state=2 * h,
+            hidden=h,
+            vocab=found["vocab_size"],
+            context=found["max_position_embeddings"],
+            cached=found["num_attention_heads"] * found["head_dim"],
+            core=self.layers * (self.cycles + 1),
+        )
+
+    def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
+        """Return the rotary angles; they are the same in every cycle."""
+        return rotary_table(self.frequencies, positions)
+
+    def read_in(
+        self,
+        token_ids: Int[Tensor, "batch token"],
+        rope: Tensor,  # noqa: ARG002 (other families need it)
+        cache: IterationCache | None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch token state"]:
+        """Return the start: the scaled embedding beside the stored z_L."""
+        slow: Tensor = self.model.embed_tokens(token_ids) * self.scale
+        return torch.cat((slow, self.model.z_L_init.expand_as(slow)), dim=-1)
+
+    def iterate(
+        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
+    ) -> Float[Tensor, "batch token state"]:
+        """Run one H-cycle."""
+        *_, last = self._calls(state, context, iteration)
+        return last
+
+    def iterate_blocks(
+        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
+    ) -> list[Float[Tensor, "batch token state"]]:
+        """Return the pair after each call of a stack: ``L_cycles`` times L, then H."""
+        return list(self._calls(state, context, iteration))
+
+    def context(
+        self, token_ids: Int[Tensor, "batch token"], cache: IterationCache | None = None
+    ) -> LoopContext:
+        """Read new tokens in; with a cache the whole prefix must come in the first call."""
+        context = super().context(token_ids, cache)
+        if not self.prefix or (cache is not None and cache.start):
+            return context
+        inside = context.positions < self.prefix
+        earlier = context.positions[:, None] >= context.positions
+        return replace(context, mask=earlier | (inside[:, None] & inside))
+
+    def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """Return the pair itself: both stacks end with a norm."""
+        return state
+
+    def read_out(
+        self,
+        state: Float[Tensor, "batch token state"],
+        context: LoopContext,  # noqa: ARG002
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Return what the head reads: z_H."""
+        return state[..., : self.sizes.hidden]
+
+    def core_blocks(self) -> list[nn.Module]:
+        """Return the layers in the order of one H-cycle."""
+        return [*self.model.L_module.layers] * self.cycles + [*self.model.H_module.layers]
+
+    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:  # noqa: ARG002
+        """Apply the norm that ends a stack to a layer's output."""
+        return rms(state, self.eps)
+
+    def _calls(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
+        slow, fast = state.chunk(2, dim=-1)
+        first = iteration * self.sizes.core
+        for call in range(self.cycles):
+            fast = self._stack(self.model.L_module, fast + slow, context, first + call * self.layers)
+            yield torch.cat((slow, fast), dim=-1)
+        slow = self._stack(self.model.H_module, slow + fast, context, first + self.cycles * self.layers)
+        yield torch.cat((slow, fast), dim=-1)
+
+    def _stack(self, stack: HrmStack, x: Tensor, context: LoopContext, first: int) -> Tensor:
+        for i, layer in enumerate(stack.layers):
+            x = layer(x, context.rope, context.cache, first + i, context.mask)
+        return rms(x, self.eps)
+
+
+class HrmTextModel(LoopedDecoder):
+    """An HRM-Text model with the verbs of the contract; causal unless `with_prefix` made it."""
+
+    @property
+    def prefix(self) -> int:
+        """So many tokens at the beginning see each other in both directions."""
+        return int(self.module.prefix)
+
+    @property
+    def causal(self) -> bool:  # type: ignore[override]
+        """Whether no state depends on a later token."""
+        return self.prefix == 0
+
+    def with_prefix(self, length: int) -> HrmTextModel:
+        """Return the same weights as a model whose first ``length`` tokens see each other.
+
+        The states of these tokens depend on all of them, so the prompt cannot be extended token by token.
+        """
+        module = copy(self.module)
+        module.prefix = whole_fields({"prefix": length}, "HRM-Text", ("prefix",))["prefix"]
+        return HrmTextModel(module, self.tokenizer, name=self.name, revision=self.revision)
+
+    @torch.no_grad()
+    def last_hidden(
+        self,
+        state: Float[Tensor, "batch token state"],
+        context: LoopContext,  # noqa: ARG002
+    ) -> Float[Tensor, "batch state"]:
+        """Return the pair at the last position, of which `head` reads z_H."""
+        return state[:, -1]
+
+    @torch.no_grad()
+    def head(self, hidden: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch vocab"]:
+        """Return the logits of the z_H in a pair; float32."""
+        return super().head(hidden[..., : self.module.sizes.hidden])
+
+
+def _embedding_scale(config: Mapping[str, Any]) -> float:
+    if config.get("embedding_scale") is not None:
+        return real_fields(config, "HRM-Text", ("embedding_scale",))["embedding_scale"]
+    return 1.0 / real_fields(config, "HRM-Text", ("initializer_range",))["initializer_range"]
+
+
+def _theta(config: Mapping[str, Any]) -> float:
+    """Read rope_theta, which files of transformers 5 keep in ``rope_parameters``."""
+    inner = config.get("rope_parameters") or {}
+    return real_fields({**inner, **config}, "HRM-Text", ("rope_theta",))["rope_theta"]

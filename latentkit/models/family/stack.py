@@ -1,0 +1,135 @@
+"""The simplest loop: all layers of a decoder, repeated, with the input as the start.
+
+What is unusual, compared with Huginn's loop:
+
+* there is no prelude and no coda, and the input is not injected again: it is the start x_0;
+* the start does not depend on a seed;
+* a final norm closes each pass, so the state that is fed back is normalised and the head reads it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from latentkit.models.blocks import Embedding, Linear, RMSNorm
+from latentkit.models.cache import IterationCache
+from latentkit.models.family.network import LoopContext, LoopedNetwork, LoopSizes
+from latentkit.models.family.parts import inverse_frequencies, rotary_table
+from latentkit.models.family.settings import need_divisible, real_fields, refuse_others, whole_fields
+
+__all__ = ["StackNetwork", "stack_sizes"]
+
+_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+
+
+def stack_sizes(config: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """Read the sizes that Llama's kind of ``config.json`` states, checked, and the rotary frequencies."""
+    found: dict[str, Any] = dict(whole_fields(config, family, (*_SIZES, "max_position_embeddings")))
+    found |= real_fields(config, family, ("rms_norm_eps", "rope_theta"))
+    found["num_key_value_heads"] = config.get("num_key_value_heads") or found["num_attention_heads"]
+    found["head_dim"] = config.get("head_dim") or found["hidden_size"] // found["num_attention_heads"]
+    found |= whole_fields(found, family, ("num_key_value_heads", "head_dim"))
+    heads, groups = ((name, found[name]) for name in ("num_attention_heads", "num_key_value_heads"))
+    need_divisible(heads, groups)
+    need_divisible(("head_dim", found["head_dim"]), ("the channels of a rotary pair", 2))
+    refuse_others(config, family, {"hidden_act": ("silu",), "tie_word_embeddings": (False,)})
+    scaling = config.get("rope_scaling")
+    found["frequencies"] = inverse_frequencies(found["head_dim"], found["rope_theta"], scaling)
+    return found
+
+
+class Stack(nn.Module):
+    """Everything but the head, under the names of the released weights."""
+
+    def __init__(self, vocab: int, hidden: int, eps: float, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.embed_tokens = Embedding(vocab, hidden)
+        self.layers = nn.ModuleList(layers)
+        self.norm = RMSNorm(hidden, eps)
+
+
+class StackNetwork(LoopedNetwork):
+    """Embedding, repeated layers with a norm at the end of each pass, head.
+
+    Parameters
+    ----------
+    found : mapping
+        From `stack_sizes`.
+    layers : list of nn.Module
+        Each maps (state, rope, cache, cache key) to a state.
+    norm_fed_back : bool
+        False: the raw state is fed back, and the norm stands before the head alone.
+    """
+
+    def __init__(
+        self, found: Mapping[str, Any], layers: list[nn.Module], *, norm_fed_back: bool = True
+    ) -> None:
+        super().__init__()
+        h, vocab = found["hidden_size"], found["vocab_size"]
+        self.model = Stack(vocab, h, found["rms_norm_eps"], layers)
+        self.lm_head = Linear(h, vocab, bias=False)
+        self.norm_fed_back = norm_fed_back
+        self.frequencies = found["frequencies"]
+        cached = found["num_key_value_heads"] * found["head_dim"]
+        self.sizes = LoopSizes(h, h, vocab, found["max_position_embeddings"], cached, core=len(layers))
+
+    def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
+        """Return the rotary angles; they are the same in every pass."""
+        return rotary_table(self.frequencies, positions)
+
+    def read_in(
+        self,
+        token_ids: Int[Tensor, "batch token"],
+        rope: Tensor,  # noqa: ARG002 (other families need it)
+        cache: IterationCache | None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch token state"]:
+        """Embed, without a scale: the start x_0."""
+        x: Tensor = self.model.embed_tokens(token_ids)
+        return x
+
+    def iterate(
+        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
+    ) -> Float[Tensor, "batch token state"]:
+        """Run all layers once, then the norm."""
+        *_, last = self._passed(state, context, iteration)
+        return self._close(last)
+
+    def iterate_blocks(
+        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
+    ) -> list[Float[Tensor, "batch token state"]]:
+        """Return what would be fed back if the pass ended after each of the layers."""
+        return [self._close(x) for x in self._passed(state, context, iteration)]
+
+    def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """Return the state itself where it is fed back normed."""
+        return state if self.norm_fed_back else self.look("core", state)
+
+    def read_out(
+        self,
+        state: Float[Tensor, "batch token state"],
+        context: LoopContext,  # noqa: ARG002
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Return what the head reads: the normed state."""
+        return self.normalise(state)
+
+    def core_blocks(self) -> list[nn.Module]:
+        """Return the layers."""
+        return list(self.model.layers)
+
+    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:  # noqa: ARG002
+        """Apply the final norm to a layer's output."""
+        normed: Tensor = self.model.norm(state)
+        return normed
+
+    def _passed(self, x: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
+        first = iteration * len(self.model.layers)
+        for i, layer in enumerate(self.model.layers):
+            x = layer(x, context.rope, context.cache, first + i)
+            yield x
+
+    def _close(self, x: Tensor) -> Tensor:
+        return self.look("core", x) if self.norm_fed_back else x
