@@ -137,6 +137,20 @@ def test_a_chat_that_shows_a_held_out_addition_is_left_out(tmp_path):
     assert [problem.prompt in kept for problem in sums] == [True, False] * 20
 
 
+def test_one_document_in_forty_of_the_documentation_is_held_out_and_of_other_files_none(tmp_path):
+    documents = [f"Page {i} of the manual." for i in range(400)]
+    text = "".join(f"{page}\n\n{corpus.DOCUMENT_END}\n\n" for page in documents)
+    docs, books = _write(tmp_path, "docs.txt", text), _write(tmp_path, "books.txt", text)
+    bare = [
+        page.removeprefix("<|begin_text|>").removesuffix("<|end_text|>")
+        for page in corpus.read_documents(docs)
+    ]
+    held_out = list(corpus.read_held_out_documents(docs))
+    assert len(held_out) == 10
+    assert sorted(bare + held_out) == sorted(documents)
+    assert len(list(corpus.read_documents(books))) == 400
+
+
 def test_a_file_that_is_held_out_is_refused_and_in_a_folder_passed_over(tmp_path):
     kept = _write(tmp_path, "books.txt", "text")
     held_out = _write(tmp_path, "heldout_books.txt", "text")

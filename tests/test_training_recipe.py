@@ -10,15 +10,16 @@ import torch
 
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.checkpoint import read_module, write_module
-from latentkit.training import recipe
+from latentkit.training import precision, recipe
 from latentkit.training.data import Batch, Mixture, TokenSource
-from latentkit.training.schedule import draw_iterations, mean_recurrence_at, rate_at
+from latentkit.training.precision import has_bfloat16, uses_bfloat16
+from latentkit.training.schedule import draw_early_iterations, draw_iterations, mean_recurrence_at, rate_at
 from latentkit.training.settings import Settings
 
 STEPS, ROWS, LENGTH = 10, 4, 16
 MICRO = Settings(
     size="micro", tokens=STEPS * ROWS * LENGTH, vocab_size=64, context=32, rows=ROWS, length=LENGTH,
-    mean_recurrence=4, backprop_depth=2, autocast=False, compile=False,
+    mean_recurrence=4, backprop_depth=2, autocast="no", compile=False,
 )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def test_gradients_under_autocast_are_those_without_it_up_to_rounding(monkeypatc
         found.append([weight.grad.clone() for weight in parameters])
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", keep)
-    for autocast in (False, True):
+    for autocast in ("no", "yes"):
         settings = dataclasses.replace(MICRO, autocast=autocast, shallow_share=0.0, recurrence_ramp=0.0)
         assert len({*draw_iterations(settings, 0, 0.0)}) == 2  # some iterations carry no gradient
         run = recipe.start(settings, device="cpu")
@@ -109,6 +110,65 @@ def test_gradients_under_autocast_are_those_without_it_up_to_rounding(monkeypatc
         recipe.learn(run, Batch(ids, (ids + 1) % 64))
     for exact, rounded in zip(*found, strict=True):
         assert (exact - rounded).norm() < 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"), [({"avx512_bf16": True}, True), ({"avx2": True, "avx512_bf16": False}, False)]
+)
+def test_bfloat16_is_used_by_itself_only_where_the_processor_has_it(known, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    cpu = torch.device("cpu")
+    assert uses_bfloat16(dataclasses.replace(MICRO, autocast="auto"), cpu) is expected
+    assert uses_bfloat16(dataclasses.replace(MICRO, autocast="yes"), cpu)
+    assert not uses_bfloat16(dataclasses.replace(MICRO, autocast="no"), cpu)
+
+
+def test_a_device_of_which_nothing_is_known_multiplies_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not has_bfloat16(torch.device("cpu"))
+    assert not has_bfloat16(torch.device("meta"))
+
+
+@pytest.mark.parametrize("uses", [True, False])
+def test_a_run_multiplies_in_what_the_machine_has(uses, monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: uses)
+    run = recipe.start(dataclasses.replace(MICRO, autocast="auto"), device="cpu")
+    seen = []
+    run.module.lm_head.register_forward_hook(lambda module, given, logits: seen.append(logits.dtype))
+    recipe.learn(run, _mixture().batch(0))
+    assert seen == [torch.bfloat16 if uses else torch.float32]
+
+
+def test_an_early_readout_adds_its_weighted_gradient_from_a_quarter_of_the_rows(monkeypatch):
+    batch, found = _mixture().batch(0), []
+
+    def keep(parameters, _):
+        found.append([weight.grad.clone() for weight in parameters])
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", keep)
+    for weight in (0.0, 0.5):
+        settings = dataclasses.replace(MICRO, early_readout=weight)
+        run = recipe.start(settings, device="cpu")
+        run.optimizers = []
+        recipe.learn(run, batch)
+    run = recipe.start(MICRO, device="cpu")
+    early = draw_early_iterations(MICRO, 0, draw_iterations(MICRO, 0, 0.0)[0])
+    state = recipe.initial_state(MICRO, 0, tuple(batch.token_ids.shape))[:1]
+    loss, _ = run.module(
+        batch.token_ids[:1],
+        iterations=early,
+        grad_iterations=early,
+        initial_state=state,
+        labels=batch.labels[:1],
+    )
+    loss.backward()
+    for plain, both, weight in zip(*found, run.module.parameters(), strict=True):
+        torch.testing.assert_close(both - plain, 0.5 * weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_early_readouts_stand_after_one_to_four_iterations_and_never_after_the_last():
+    drawn = {(r, draw_early_iterations(MICRO, step, r)) for step in range(200) for r in (1, 2, 9)}
+    assert drawn == {(1, 1), (2, 1), (2, 2), (9, 1), (9, 2), (9, 3), (9, 4)}
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
@@ -235,6 +295,9 @@ def test_wrong_settings_are_named():
     assert str(error.value) == (
         "No size named 'nanno'. Did you mean 'nano'? Known: 'medium', 'micro', 'nano', 'small'."
     )
+    with pytest.raises(ArgumentError) as error:
+        Settings(tokens=1, autocast="on")
+    assert str(error.value) == "No autocast 'on'. Did you mean 'no'? Known: 'auto', 'no', 'yes'."
     with pytest.raises(ArgumentError) as error:
         Settings()
     assert str(error.value) == "Nothing says when training ends. Pass tokens or minutes above 0."

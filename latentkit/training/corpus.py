@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import lzma
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,11 +13,19 @@ from latentkit.errors import ArgumentError
 from latentkit.models.chat import BEGIN_TEXT, END_TEXT, render_chat
 from latentkit.problems.generator import shows_held_out_addition
 
-__all__ = ["find_files", "is_share_alike", "read_documents", "sample_texts"]
+__all__ = [
+    "find_files",
+    "is_held_out_document",
+    "is_share_alike",
+    "read_documents",
+    "read_held_out_documents",
+    "sample_texts",
+]
 
 DOCUMENT_END = "<|endoftext|>"
 SUFFIXES = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
 HELD_OUT = "heldout_"
+PARTLY_HELD_OUT, HELD_OUT_ONE_IN = "docs", 40  # files whose name begins so, and which part of their documents
 
 
 def find_files(source: str | Path) -> list[Path]:
@@ -58,7 +67,9 @@ def find_files(source: str | Path) -> list[Path]:
 def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator[str]:
     """Yield every document of a file or dataset as text ready to be encoded, special tokens in place.
 
-    A chat that shows an addition which is held out (see `latentkit.problems.generator`) is left out.
+    Of a text file whose name begins with ``docs`` every document that `is_held_out_document` is left out:
+    bits per byte are measured on those. A chat that shows an addition which is held out (see
+    `latentkit.problems.generator`) is left out.
 
     Parameters
     ----------
@@ -86,7 +97,28 @@ def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator
         if ".jsonl" in path.name:
             yield from _records(_lines(file, path.name), path.name, share_alike=share_alike)
         else:
-            yield from (f"{BEGIN_TEXT}{text}{END_TEXT}" for text in _texts(file))
+            partly = path.name.startswith(PARTLY_HELD_OUT)
+            for text in _texts(file):
+                if not (partly and is_held_out_document(text)):
+                    yield f"{BEGIN_TEXT}{text}{END_TEXT}"
+
+
+def read_held_out_documents(path: str | Path) -> Iterator[str]:
+    """Yield the documents of a text file that `read_documents` leaves out."""
+    with _open(Path(path)) as file:
+        yield from filter(is_held_out_document, _texts(file))
+
+
+def is_held_out_document(text: str) -> bool:
+    """Whether a document of a file called ``docs*`` is held out: one in 40, by a digest of its text.
+
+    Examples
+    --------
+    >>> sum(is_held_out_document(f"Document {i}") for i in range(4000))
+    86
+    """
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % HELD_OUT_ONE_IN == 0
 
 
 def sample_texts(sources: Iterable[str | Path], *, piece: int = 20_000, every: int = 5) -> Iterator[str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from latentkit.errors import ArgumentError
 from latentkit.models.chat import BEGIN_TEXT, END_TEXT, END_TURN, render_chat
 from latentkit.problems import generator as tasks
-from latentkit.training.corpus import find_files, read_documents
+from latentkit.training.corpus import HELD_OUT_ONE_IN, find_files, read_documents
 
 __all__ = ["Batch", "Mixture", "Source", "TaskSource", "TokenSource", "encode_file", "open_source"]
 
@@ -183,12 +183,12 @@ def open_source(
 def encode_file(source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_alike: bool = False) -> Path:
     """Encode every document of a source into one file of uint16 token ids; return where it lies.
 
-    The name carries a digest of the source, the tokenizer and the option, so that a changed text or
-    tokenizer is never mistaken for the old one.
+    The name carries a digest of the source, the tokenizer and the option, so that a changed text,
+    tokenizer or held-out part is never mistaken for the old one.
     """
     path = Path(source)
     stat = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
-    key = (str(source), stat, tokenizer.to_str(), share_alike)
+    key = (str(source), stat, tokenizer.to_str(), share_alike, HELD_OUT_ONE_IN)
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).hexdigest()
     target = cache / f"{path.name.split('.')[0]}-{digest}.u16"
     if target.is_file():

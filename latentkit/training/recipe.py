@@ -30,13 +30,16 @@ from latentkit.models.checkpoint import read_module
 from latentkit.models.config import HuginnConfig
 from latentkit.models.huginn import Huginn, init_weights, random_state
 from latentkit.training.data import Batch, Mixture
-from latentkit.training.schedule import draw_iterations, rate_at
+from latentkit.training.muon import Muon
+from latentkit.training.precision import uses_bfloat16
+from latentkit.training.schedule import draw_early_iterations, draw_iterations, rate_at
 from latentkit.training.settings import Settings
 
 __all__ = ["Run", "train"]
 
 CHECKPOINT, STABLE, LOG = "checkpoint.pt", "stable.pt", "log.jsonl"
 _SAVE_EVERY = 120.0  # seconds
+EARLY_ROWS = 4  # one row in so many is read out early too
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Run:
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    autocast: bool = False
 
     @property
     def progress(self) -> float:
@@ -122,7 +126,8 @@ def start(settings: Settings, *, init: Path | None = None, device: str | None = 
     if settings.hold_injection:
         nn.init.constant_(module.injected_norm.weight, settings.injection_scale).requires_grad_(False)
     module = module.to(where)
-    return Run(settings, module, make_optimizers(module, settings), where)
+    optimizers = make_optimizers(module, settings)
+    return Run(settings, module, optimizers, where, autocast=uses_bfloat16(settings, where))
 
 
 def _take_weights(module: Huginn, folder: Path) -> None:
@@ -144,23 +149,11 @@ def _take_weights(module: Huginn, folder: Path) -> None:
 
 
 def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for embedding, norms and biases.
-
-    Raises
-    ------
-    ModelError
-        If this torch is older than Muon.
-    """
-    if not hasattr(torch.optim, "Muon"):
-        raise ModelError(
-            f"Training needs torch 2.9 or newer (for Muon), not {torch.__version__}. Update torch."
-        )
+    """Muon for the matrices of the blocks, AdamW for embedding, norms and biases."""
     matrices = [p for n, p in module.transformer.named_parameters() if p.ndim == 2 and n != "wte.weight"]
     in_muon = {id(p) for p in matrices}
     others = [p for p in module.parameters() if id(p) not in in_muon and p.requires_grad]
-    muon = torch.optim.Muon(
-        matrices, lr=settings.matrix_rate, momentum=0.95, nesterov=True, weight_decay=settings.weight_decay
-    )
+    muon = Muon(matrices, lr=settings.matrix_rate, weight_decay=settings.weight_decay)
     adam = torch.optim.AdamW(others, lr=settings.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
     for optimizer in (muon, adam):
         for group in optimizer.param_groups:
@@ -176,12 +169,20 @@ def learn(run: Run, batch: Batch) -> float:
     state = initial_state(settings, run.step, tuple(ids.shape)).to(run.device)
     run.module.train()
     # no cache of casts: one made without gradient must not serve the iterations with gradient
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=settings.autocast, cache_enabled=False):
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.autocast, cache_enabled=False):
         loss, _ = run.module(
             ids, iterations=iterations, grad_iterations=with_gradient, initial_state=state, labels=labels
         )
-    assert loss is not None
-    loss.backward()
+        assert loss is not None
+        total = loss
+        if settings.early_readout:
+            early = draw_early_iterations(settings, run.step, iterations)
+            some, _ = run.module(
+                ids[::EARLY_ROWS], iterations=early, grad_iterations=early,
+                initial_state=state[::EARLY_ROWS], labels=labels[::EARLY_ROWS],
+            )  # fmt: skip
+            total = loss + settings.early_readout * some
+    total.backward()
     nn.utils.clip_grad_norm_(run.module.parameters(), 1.0)
     factor = rate_at(settings, run.progress)
     for optimizer in run.optimizers:

@@ -7,7 +7,9 @@ import random
 
 from latentkit.training.settings import Settings
 
-__all__ = ["draw_iterations", "mean_recurrence_at", "rate_at"]
+__all__ = ["draw_early_iterations", "draw_iterations", "mean_recurrence_at", "rate_at"]
+
+EARLY = 4  # the last iteration of an early readout
 
 
 def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int, int]:
@@ -51,6 +53,14 @@ def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int
         mean = mean_recurrence_at(settings, progress)
         iterations = _poisson(rng, math.exp(rng.gauss(math.log(mean) - 1 / 8, 0.5))) + 1
     return iterations, min(iterations, settings.backprop_depth)
+
+
+def draw_early_iterations(settings: Settings, step: int, iterations: int) -> int:
+    """Draw after how many iterations the second readout of one step stands: 1 to 4, each as likely.
+
+    A step of fewer iterations is read out within them.
+    """
+    return random.Random(f"early/{settings.seed}/{step}").randint(1, min(EARLY, iterations))
 
 
 def mean_recurrence_at(settings: Settings, progress: float) -> float:

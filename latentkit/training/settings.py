@@ -19,6 +19,8 @@ SIZES: dict[str, tuple[int, int, int, tuple[int, int, int]]] = {
     "medium": (768, 12, 3072, (2, 4, 2)),
 }
 
+AUTOCAST = ("auto", "yes", "no")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,6 +44,9 @@ class Settings:
         Share of the budget during which the mean grows from a third of itself to its full value.
     shallow_share : float
         Share of the steps that run 1 to 4 iterations instead, so that the model can be read out early.
+    early_readout : float
+        Weight of a second loss, read out at one of the first 4 iterations, drawn anew at every step, on a
+        quarter of the rows. It makes r = 1 and 2 usable where the mean is high; 0 leaves it out.
     injection : str
         How the prelude's output enters each iteration.
     injection_scale : float
@@ -55,8 +60,9 @@ class Settings:
         Shares of the budget at which the rate rises from 0 and sinks to 0.
     weight_decay : float
         Decoupled; on the blocks' matrices only.
-    autocast : bool
-        Multiply in bfloat16.
+    autocast : str
+        Multiply in bfloat16: "yes", "no", or "auto", which does so where the processor or the GPU has
+        instructions for it. Without them bfloat16 is a hundred times slower than float32.
     compile : bool
         Compile the blocks.
     """
@@ -73,6 +79,7 @@ class Settings:
     backprop_depth: int = 8
     recurrence_ramp: float = 0.4
     shallow_share: float = 0.1
+    early_readout: float = 0.0
     injection: str = "add"
     injection_scale: float = 1.0
     hold_injection: bool = False
@@ -81,7 +88,7 @@ class Settings:
     warmup: float = 0.02
     decay: float = 0.35
     weight_decay: float = 0.02
-    autocast: bool = True
+    autocast: str = "auto"
     compile: bool = True
     # name of a source and its share: nothing reads it, a checkpoint keeps it for the record
     mixture: Mapping[str, float] = field(default_factory=dict)
@@ -89,6 +96,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise ArgumentError(f"No size named '{self.size}'. {nearest(self.size, SIZES)}")
+        if self.autocast not in AUTOCAST:
+            raise ArgumentError(f"No autocast '{self.autocast}'. {nearest(self.autocast, AUTOCAST)}")
         if self.tokens <= 0 and self.minutes <= 0:
             raise ArgumentError("Nothing says when training ends. Pass tokens or minutes above 0.")
 

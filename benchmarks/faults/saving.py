@@ -1,0 +1,90 @@
+"""Save traces on full disks and kill the saver.
+
+    python -m benchmarks.faults.saving [--kills 50]
+
+A disk is made full by a limit on the size of files (RLIMIT_FSIZE), at nine sizes up to that of the trace;
+each time the process must go on, with an error of ours, and the earlier file must be whole. Then a process
+that saves in a loop is killed at random moments; the file must be whole each time, and nothing else may be
+left at the end."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import latentkit as lk
+
+FULL = """
+import resource, signal, sys
+import latentkit as lk
+trace = lk.open_trace(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    lk.save_trace(trace, sys.argv[2])
+except lk.LatentkitError as error:
+    print("refused:", error)
+"""
+LOOP = """
+import sys
+import latentkit as lk
+trace = lk.open_trace(sys.argv[1])
+print("ready", flush=True)
+while True:
+    lk.save_trace(trace, sys.argv[2])
+"""
+
+
+def full_disks(source: Path, target: Path) -> None:
+    size, right = source.stat().st_size, lk.open_trace(source)
+    for tenth in range(1, 10):
+        target.write_bytes(source.read_bytes())
+        limit = size * tenth // 10
+        command = [sys.executable, "-c", FULL, str(source), str(target), str(limit)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        kept = lk.open_trace(target).identical(right)
+        others = sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
+        print(f"{limit:>9,} bytes: exit {done.returncode}, earlier file whole: {kept}, left over: {others}; "
+              f"{done.stdout.strip()[:60]}{done.stderr.strip()[-60:]}")  # fmt: skip
+
+
+def kills(source: Path, target: Path, count: int) -> None:
+    right, rng, whole = lk.open_trace(source), random.Random(0), 0
+    lk.save_trace(right, target)
+    for _ in range(count):
+        command = [sys.executable, "-c", LOOP, str(source), str(target)]
+        saver = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert saver.stdout
+        saver.stdout.readline()
+        time.sleep(rng.uniform(0, 0.3))
+        saver.send_signal(signal.SIGKILL)
+        saver.wait()
+        whole += lk.open_trace(target).identical(right)
+    time.sleep(1.1)
+    lk.save_trace(right, target)
+    others = sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
+    print(f"killed {count} times: {whole} times whole; left over after one more save: {others}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    arguments = parser.parse_args()
+    trace = lk.run_recurrence(
+        lk.load_model("nano-untrained"), "The cat sat.", iterations=64, keep_states=True, progress=False
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source.nc"), Path(folder, "target.nc")
+        lk.save_trace(trace, source)
+        full_disks(source, target)
+        kills(source, target, arguments.kills)
+
+
+if __name__ == "__main__":
+    main()
