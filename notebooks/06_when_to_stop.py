@@ -16,8 +16,7 @@ import latentkit as lk
 from latentkit import classroom
 from latentkit.measure import share_interval
 from latentkit.plot import with_alt
-from latentkit.problems.accuracy import MEANINGS
-from latentkit.problems.generator import make_problem
+from latentkit.problems import MEANINGS, make_problem
 
 model = lk.load_model("nano")
 
@@ -246,4 +245,4 @@ exercise.solution()
 # * To say that iterations make a model *better* takes questions with answers, enough of them, and error bars.
 #
 # Other kinds and steps can be asked in the cell that begins with `asked`;
-# `latentkit.problems.generator.KINDS` lists the kinds.
+# `latentkit.problems.KINDS` lists the kinds.

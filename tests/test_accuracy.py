@@ -19,9 +19,10 @@ import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import share_interval
 from latentkit.plot import alt_text
+from latentkit.problems import KINDS, MEANINGS, draw_problems
 from latentkit.problems import accuracy as curves
-from latentkit.problems import generator as tasks
-from latentkit.problems import grading as accuracy
+from latentkit.problems.grading import count_right
+from latentkit.problems.held_out import is_held_out
 
 Z = NormalDist().inv_cdf(0.975)
 
@@ -109,21 +110,17 @@ def test_counts_are_those_of_all_problems_in_one_batch(model: Any) -> None:
     asked = {"sums": (1, 3), "lookup": (1,)}
     found = lk.run_problems(model, asked, problems=60, iterations=(1, 4), progress=False)
     for place, (kind, steps) in enumerate([("sums", 1), ("sums", 3), ("lookup", 1)]):
-        drawn = {}
-        for seed in range(400):
-            problem = tasks.make_problem(kind, seed=seed, steps=steps)
-            drawn.setdefault(problem.prompt, problem)
-        shares = accuracy.share_right(model, list(drawn.values())[:60], iterations=(1, 4))
-        assert found.right[place].values.tolist() == [round(60 * shares[r]) for r in (1, 4)]
+        counts = count_right(model, draw_problems(kind, 60, steps=steps), iterations=(1, 4))
+        assert found.right[place].values.tolist() == [counts[r] for r in (1, 4)]
     assert found.task.values.tolist() == ["sums, 1 step", "sums, 3 steps", "lookup, 1 step"]
     assert found.iteration.values.tolist() == [1, 4]
 
 
 def test_a_model_that_needs_as_many_iterations_as_steps_shows_it(monkeypatch: Any, model: Any) -> None:
-    def by_steps(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, float]:
-        return {i: sum(problem.steps <= i for problem in problems) / len(problems) for i in iterations}
+    def by_steps(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, int]:
+        return {i: sum(problem.steps <= i for problem in problems) for i in iterations}
 
-    monkeypatch.setattr(curves, "share_right", by_steps)
+    monkeypatch.setattr(curves, "count_right", by_steps)
     found = lk.run_problems(model, {"sums": (1, 2, 4)}, problems=30, iterations=(4, 1, 2), progress=False)
     assert found.right.values.tolist() == [[30, 30, 30], [0, 30, 30], [0, 0, 30]]
 
@@ -131,16 +128,16 @@ def test_a_model_that_needs_as_many_iterations_as_steps_shows_it(monkeypatch: An
 def test_no_problem_is_asked_twice_and_none_was_shown_in_training(monkeypatch: Any, model: Any) -> None:
     seen: list[Any] = []
 
-    def look(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, float]:
+    def look(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, int]:
         seen.extend(problems)
-        return dict.fromkeys(iterations, 0.0)
+        return dict.fromkeys(iterations, 0)
 
-    monkeypatch.setattr(curves, "share_right", look)
+    monkeypatch.setattr(curves, "count_right", look)
     found = lk.run_problems(model, {"parity": (8,)}, problems=200, iterations=(1,), progress=False)
     prompts = [problem.prompt for problem in seen]
     assert len(set(prompts)) == len(prompts) == found.problems.item()
     assert found.problems.item() < 200  # there are not more of them
-    assert all(tasks.is_held_out("parity", prompt.partition(":")[0] + ":") for prompt in prompts)
+    assert all(is_held_out("parity", prompt.partition(":")[0] + ":") for prompt in prompts)
     answers = [problem.answer for problem in seen]
     assert found.commonest.item() == max(answers.count("0"), answers.count("1"))
 
@@ -158,14 +155,14 @@ def test_curves_name_the_model_and_come_out_the_same_again(model: Any) -> None:
 def test_an_interrupt_keeps_the_curves_that_are_whole(monkeypatch: Any, model: Any) -> None:
     calls: list[int] = []
 
-    def stop_at_the_third(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, float]:
+    def stop_at_the_third(_model: Any, problems: Any, *, iterations: Any, seed: int) -> dict[int, int]:
         calls.append(len(problems))
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return dict.fromkeys(iterations, 1.0)
+        return dict.fromkeys(iterations, len(problems))
 
-    monkeypatch.setattr(curves, "share_right", stop_at_the_third)
-    with pytest.warns(UserWarning, match="Interrupted: 1 of 3 curves are there."):
+    monkeypatch.setattr(curves, "count_right", stop_at_the_third)
+    with pytest.warns(UserWarning, match="Interrupted: 1 of 3 curves are finished."):
         found = lk.run_problems(model, {"sums": (1, 2, 3)}, problems=50, iterations=(1,), progress=False)
     assert calls == [25, 25, 25]
     assert found.right.values.tolist() == [[50]]
@@ -179,8 +176,17 @@ def test_an_interrupt_keeps_the_curves_that_are_whole(monkeypatch: Any, model: A
         ({"asked": {}}, "Nothing to ask. Pass kinds with steps as in {'sums': [1, 4]}, iterations as in "),
         ({"iterations": ()}, "Nothing to ask."),
         ({"iterations": (0,)}, "iterations is 0; pass a whole number of at least 1."),
-        ({"problems": 0}, "problems is 0; pass a whole number of at least 1."),
-        ({"model": Counter()}, "Nothing to ask."),
+        ({"iterations": "8"}, "iterations is '8'; pass a list of numbers of iterations, such as [1, 8]."),
+        ({"iterations": 1.5}, "iterations is 1.5; pass a list of numbers of iterations, such as [1, 8]."),
+        ({"problems": 0}, "problems is 0; pass a whole number from 1 to 10000."),
+        ({"problems": 10**18}, "problems is 1000000000000000000; pass a whole number from 1 to 10000."),
+        (
+            {"asked": ["sums"]},
+            "asked is ['sums']; pass kinds of problems with their steps, such as {'sums': ",
+        ),
+        ({"asked": {"sums": "1"}}, "asked['sums'] is '1'; pass a list of numbers of steps, such as [1, 4]."),
+        ({"asked": {"sums": (1.5,)}}, "'sums' has problems of 1 to 10 steps, not 1.5."),
+        ({"model": Counter()}, "counter has no tokenizer, and problems are texts. Pass a model with a "),
     ],
 )
 def test_what_cannot_be_asked_is_refused(model: Any, change: dict[str, Any], message: str) -> None:
@@ -191,7 +197,13 @@ def test_what_cannot_be_asked_is_refused(model: Any, change: dict[str, Any], mes
 
 
 def test_every_kind_of_problem_is_explained() -> None:
-    assert set(curves.MEANINGS) == set(tasks.KINDS)
+    assert set(MEANINGS) == set(KINDS)
+
+
+def test_a_single_number_is_a_list_of_one(model: Any) -> None:
+    one = lk.run_problems(model, {"lookup": 1}, problems=5, iterations=2, progress=False)
+    listed = lk.run_problems(model, {"lookup": [1]}, problems=5, iterations=[2], progress=False)
+    xr.testing.assert_identical(one, listed)
 
 
 # The picture

@@ -11,6 +11,7 @@ from latentkit.models.chat import render_chat
 from latentkit.models.verbs import HuginnModel
 from latentkit.problems import generator as tasks
 from latentkit.problems import grading as accuracy
+from latentkit.problems.kinds import KINDS
 from latentkit.training import evaluate, overlap, recipe, settling
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
@@ -120,9 +121,9 @@ def test_a_model_that_gives_the_right_answer_is_right_and_one_token_wrong_is_wro
         return logits
 
     monkeypatch.setattr(model, "readout", oracle)
-    assert accuracy.share_right(model, problems, iterations=(1, 2)) == {1: 1.0, 2: 1.0}
+    assert accuracy.count_right(model, problems, iterations=(1, 2)) == {1: 6, 2: 6}
     right[max(right)] = 0  # the end of the last chat's turn
-    assert accuracy.share_right(model, problems, iterations=(1,)) == {1: pytest.approx(5 / 6)}
+    assert accuracy.count_right(model, problems, iterations=(1,)) == {1: 5}
 
 
 def test_a_chat_problem_is_the_chat_that_training_shows(model):
@@ -133,12 +134,28 @@ def test_a_chat_problem_is_the_chat_that_training_shows(model):
     assert model.tokenizer.decode(answer) == problem.answer + "<|end_turn|>"
 
 
+def test_no_problem_is_graded_twice(model, monkeypatch):
+    monkeypatch.setattr(accuracy, "STEPS", {"parity": (1,)})
+    graded = []
+
+    def count_half(_model, problems, *, iterations, seed=0):
+        graded.extend(problem.prompt for problem in problems)
+        return dict.fromkeys(iterations, len(problems) / 2)
+
+    monkeypatch.setattr(accuracy, "count_right", count_half)
+    shares = accuracy.by_difficulty(model, problems=200)
+    assert len(set(graded)) == len(graded) < 200  # there are not more of them
+    assert set(shares["parity", 1].values()) == {0.5}
+
+
 def test_accuracy_covers_every_kind_of_problem():
-    assert set(accuracy.STEPS) == set(tasks.KINDS)
+    assert set(accuracy.STEPS) == set(KINDS)
 
 
 def test_the_prompt_of_a_problem_is_read_as_training_wrote_it():
     """Same tokens as the beginning of a training sheet, else the model is asked something it never saw."""
+    from transformers import PreTrainedTokenizerFast
+
     from latentkit.training.data import sheet_parts
 
     tokenizer = load_tokenizer(NANO)
@@ -146,12 +163,7 @@ def test_the_prompt_of_a_problem_is_read_as_training_wrote_it():
     written = "".join(part for part, _ in sheet_parts(sheet))
     problem = tasks.make_problem("floors", seed=1, split="train", steps=1)
     problem = dataclasses.replace(problem, prompt=sheet.table + sheet.questions[0].text)
-
-    class Plain:
-        def encode(self, text, add_special_tokens):
-            return tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
-
-    prompt, _ = accuracy._encode(Plain(), problem)
+    prompt, _ = accuracy._encode(PreTrainedTokenizerFast.from_pretrained(NANO), problem)
     assert tokenizer.encode(written, add_special_tokens=False).ids[: len(prompt)] == prompt
 
 

@@ -7,6 +7,8 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError
 from latentkit.problems import generator as tasks
+from latentkit.problems.held_out import is_held_out, shows_held_out_addition
+from latentkit.problems.kinds import KINDS, SYMBOLS, most_trained_steps
 from latentkit.training.cli import NANO
 from latentkit.training.data import TaskSource
 from latentkit.training.tokenizer import load_tokenizer
@@ -50,23 +52,23 @@ def _solve(kind: str, prompt: str) -> str:
     return str(sum(digits[:steps]) % (2 if kind == "parity" else int(numbers[0])))
 
 
-@pytest.mark.parametrize("kind", tasks.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_follows_from_the_text_of_the_question(kind):
     for seed in range(60):
         problem = tasks.make_problem(kind, seed=seed)
         assert problem.answer == _solve(kind, problem.prompt), problem
 
 
-@pytest.mark.parametrize("kind", tasks.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_table_of_training_is_held_out_and_every_held_out_one_is(kind):
     for seed in range(80):
-        assert not tasks.is_held_out(kind, _key(tasks.make_sheet(kind, seed=seed)))
-        assert tasks.is_held_out(kind, _key(tasks.make_sheet(kind, seed=seed, split="heldout", most_steps=1)))
+        assert not is_held_out(kind, _key(tasks.make_sheet(kind, seed=seed)))
+        assert is_held_out(kind, _key(tasks.make_sheet(kind, seed=seed, split="heldout", most_steps=1)))
 
 
 def test_the_endless_training_sheets_never_show_a_held_out_table():
     for sheet in itertools.islice(tasks.sheets(seed=3), 400):
-        assert not tasks.is_held_out(sheet.kind, _key(sheet))
+        assert not is_held_out(sheet.kind, _key(sheet))
 
 
 def test_a_plain_sheet_of_additions_shows_none_that_is_held_out():
@@ -76,7 +78,7 @@ def test_a_plain_sheet_of_additions_shows_none_that_is_held_out():
     for question in (question for sheet in plain for question in sheet.questions):
         a, b = map(int, question.text.removesuffix(" =").split(" + "))
         assert question.answer == str(a + b)
-        assert not tasks.is_held_out("addition", f"{min(a, b)}+{max(a, b)}")
+        assert not is_held_out("addition", f"{min(a, b)}+{max(a, b)}")
 
 
 def test_sheets_are_as_hard_as_allowed_and_never_harder_than_training_uses():
@@ -84,33 +86,31 @@ def test_sheets_are_as_hard_as_allowed_and_never_harder_than_training_uses():
         drawn = list(islice(tasks.sheets(seed=0, most_steps=most), 300))
         hardest = {
             kind: max(q.steps for sheet in drawn if sheet.kind == kind for q in sheet.questions)
-            for kind in tasks.KINDS
+            for kind in KINDS
         }
-        assert hardest == {
-            kind: min(most, tasks._TRAINED_STEPS.get(kind, tasks.MOST_STEPS[kind])) for kind in tasks.KINDS
-        }
+        assert hardest == {kind: min(most, most_trained_steps(kind)) for kind in KINDS}
 
 
 def test_a_table_written_in_another_order_is_in_the_same_split():
     for seed in range(60):
         table = tasks.make_sheet("composition", seed=seed, split="heldout").table
         entries = table.removesuffix(":").split()
-        assert tasks.is_held_out("composition", " ".join([entries[0], *entries[:0:-1]]) + ":")
+        assert is_held_out("composition", " ".join([entries[0], *entries[:0:-1]]) + ":")
 
 
 def test_a_text_that_adds_held_out_numbers_is_recognised():
-    held = [b for b in range(10, 1000) if tasks.is_held_out("addition", f"7+{b}")]
+    held = [b for b in range(10, 1000) if is_held_out("addition", f"7+{b}")]
     kept = [b for b in range(10, 1000) if b not in held]
     assert 30 < len(held) < 100
     for b in held:
         for text in (f"7 + {b} = {7 + b}", f"{b}+7.", f"Add 7 and {b}!", f"{b} plus 7"):
-            assert tasks.shows_held_out_addition(f"So {text} it is.")
-        assert not tasks.shows_held_out_addition(f"1{b}.7 + {b}")
-    assert not any(tasks.shows_held_out_addition(f"7 + {b} = 1") for b in kept)
+            assert shows_held_out_addition(f"So {text} it is.")
+        assert not shows_held_out_addition(f"1{b}.7 + {b}")
+    assert not any(shows_held_out_addition(f"7 + {b} = 1") for b in kept)
 
 
 def test_about_one_table_in_sixteen_is_held_out():
-    held = sum(tasks.is_held_out("parity", f"{i:012b}") for i in range(4096))
+    held = sum(is_held_out("parity", f"{i:012b}") for i in range(4096))
     assert 4096 / 16 * 0.8 < held < 4096 / 16 * 1.2
 
 
@@ -132,9 +132,28 @@ def test_the_same_arguments_give_the_same_sheet_and_another_seed_another():
     assert first == again != other
 
 
+def test_drawn_problems_differ_and_a_smaller_count_is_the_beginning_of_a_larger():
+    drawn = tasks.draw_problems("parity", 200, steps=1)
+    assert len({problem.prompt for problem in drawn}) == len(drawn)
+    assert drawn[:20] == tasks.draw_problems("parity", 20, steps=1)
+    assert all(is_held_out("parity", problem.prompt.partition(":")[0] + ":") for problem in drawn)
+
+
+def test_a_draw_finds_every_problem_of_a_small_kind():
+    every = {
+        f"Parity {i:0{width}b}: 1="
+        for width in range(3, 11)
+        for i in range(2**width)
+        if is_held_out("parity", f"Parity {i:0{width}b}:")
+    }
+    found = {problem.prompt for problem in tasks.draw_problems("parity", 1000, steps=1)}
+    assert found <= every
+    assert len(found) > 0.95 * len(every)
+
+
 def test_every_entry_of_a_table_is_one_token_of_nano(tokenizer):
     ids = tokenizer.encode(tasks.every_pair(), add_special_tokens=False).ids
-    assert len(ids) == len(tasks.SYMBOLS) ** 2
+    assert len(ids) == len(SYMBOLS) ** 2
 
 
 def test_answers_and_nothing_else_are_asked_for(tokenizer):
@@ -142,7 +161,7 @@ def test_answers_and_nothing_else_are_asked_for(tokenizer):
     ids, labels = source.row(0, 256, seed=0)
     after_equals = ids == tokenizer.token_to_id("=")
     assert ((labels >= 0) == after_equals).all()
-    assert {tokenizer.decode([i]) for i in labels[after_equals]} <= set(tasks.SYMBOLS)
+    assert {tokenizer.decode([i]) for i in labels[after_equals]} <= set(SYMBOLS)
 
 
 def test_a_sheet_cut_into_parts_gives_the_tokens_of_its_whole_text(tokenizer):

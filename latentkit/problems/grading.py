@@ -1,4 +1,4 @@
-"""How many held-out problems a model answers, by kind, difficulty and number of iterations."""
+"""Grading: whether a model's answers to problems are right, by number of iterations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from latentkit.models.chat import BEGIN_TEXT, END_TURN, render_chat
-from latentkit.problems import generator as tasks
+from latentkit.models.chat import END_TURN
+from latentkit.problems.generator import Problem, draw_problems
+from latentkit.run.prompting import encode
 
-__all__ = ["by_difficulty", "share_right"]
+__all__ = ["batch_of", "batches", "by_difficulty", "count_right", "logits_at"]
 
-# None: of all difficulties, as training draws them.
+#: Difficulties in a model card; None draws the number of steps as training does.
 STEPS: dict[str, tuple[int | None, ...]] = {
     "composition": (1, 2, 3, 4, 6),
     "floors": (1, 2, 3, 4),
@@ -24,60 +25,79 @@ STEPS: dict[str, tuple[int | None, ...]] = {
     "addition": (1, 2, 3, None),
 }
 ITERATIONS = (1, 2, 4, 8, 16, 32)
+_BATCH = 25  # a larger batch pads more and delays an interrupt
 
 
 def by_difficulty(model: Any, *, problems: int = 100) -> dict[tuple[str, int | None], dict[int, float]]:
-    """Return, for each kind and number of steps, the share answered right by number of iterations."""
-    return {
-        (kind, steps): share_right(
-            model, [tasks.make_problem(kind, seed=i, steps=steps) for i in range(problems)]
-        )
-        for kind, several in STEPS.items()
-        for steps in several
-    }
+    """Return the share of held-out problems answered right, by number of iterations.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        With a tokenizer.
+    problems : int
+        Number of problems of each kind and difficulty, no two alike. A kind may have fewer.
+
+    Returns
+    -------
+    dict of (kind, steps) to dict of int to float
+    """
+    shares = {}
+    for kind, several in STEPS.items():
+        for steps in several:
+            drawn = draw_problems(kind, problems, steps=steps)
+            counts = [count_right(model, batch, iterations=ITERATIONS) for batch in batches(drawn)]
+            shares[kind, steps] = {i: sum(count[i] for count in counts) / len(drawn) for i in ITERATIONS}
+    return shares
 
 
-def share_right(
-    model: Any, problems: Sequence[tasks.Problem], *, iterations: Sequence[int] = ITERATIONS, seed: int = 0
-) -> dict[int, float]:
-    """Share of problems whose whole answer the model would write, choosing the likeliest token each time.
+def batches(problems: Sequence[Problem]) -> list[list[Problem]]:
+    """Split problems into batches of similar length."""
+    ordered = sorted(problems, key=lambda problem: len(problem.prompt))
+    return [ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH)]
+
+
+def count_right(
+    model: Any, problems: Sequence[Problem], *, iterations: Sequence[int], seed: int = 0
+) -> dict[int, int]:
+    """Count the problems whose whole answer the model would generate greedily.
 
     Parameters
     ----------
     model : RecurrentModel
         With a tokenizer.
     problems : sequence of Problem
-        From `tasks.make_problem`.
+        From `latentkit.problems.make_problem`; they form one batch.
     iterations : sequence of int
-        Where to stop.
+        Numbers of iterations after which the answers are read out.
     seed : int
-        Of the initial state.
+        Seed of the initial state.
 
     Returns
     -------
-    dict of int to float
-        By number of iterations, 0 to 1. A chat answer counts only if the turn ends after it.
+    dict of int to int
+        By number of iterations. A chat answer counts only if the turn ends after it.
 
     Notes
     -----
-    The right answer is given to the model and each of its tokens compared with the likeliest one. They all
-    agree exactly if the model, left alone, would have written that answer.
+    The model reads the right answer, and each of its tokens is compared with the likeliest one. All of them
+    agree exactly if greedy decoding would generate that answer.
     """
     ids, answers = batch_of(model.tokenizer, problems)
-    asked = torch.zeros_like(ids, dtype=torch.bool)
-    for row, answer in zip(asked, answers, strict=True):
+    graded = torch.zeros_like(ids, dtype=torch.bool)
+    for row, answer in zip(graded, answers, strict=True):
         row[answer] = True
-    result = {}
+    counts = {}
     for i, logits in logits_at(model, ids, iterations, seed):
-        right = (logits.argmax(-1).cpu() == ids[:, 1:]) | ~asked[:, 1:]
-        result[i] = float(right.all(dim=1).float().mean())
-    return result
+        right = (logits.argmax(-1).cpu() == ids[:, 1:]) | ~graded[:, 1:]
+        counts[i] = int(right.all(dim=1).sum())
+    return counts
 
 
-def batch_of(tokenizer: Any, problems: Sequence[tasks.Problem]) -> tuple[torch.Tensor, list[slice]]:
-    """Put problems and their answers into one batch; also return where in its row each answer stands.
+def batch_of(tokenizer: Any, problems: Sequence[Problem]) -> tuple[torch.Tensor, list[slice]]:
+    """Return problems with their answers as one batch, and the position of each answer in its row.
 
-    Rows are filled up with token 0 at their ends: attention is causal, so what follows is never read.
+    Rows are padded at the end with token 0; a causal model does not read what follows.
     """
     rows = [_encode(tokenizer, problem) for problem in problems]
     ids = torch.zeros(len(rows), max(len(prompt) + len(answer) for prompt, answer in rows), dtype=torch.long)
@@ -89,7 +109,7 @@ def batch_of(tokenizer: Any, problems: Sequence[tasks.Problem]) -> tuple[torch.T
 def logits_at(
     model: Any, ids: torch.Tensor, iterations: Sequence[int], seed: int
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield each wanted number of iterations and the logits after all tokens but the last."""
+    """Yield each wanted number of iterations with the logits after all tokens but the last."""
     context = model.embed(ids)
     state = model.initial_state(context, seed)
     for i in range(1, max(iterations) + 1):
@@ -98,12 +118,10 @@ def logits_at(
             yield i, model.readout(state, context)[:, :-1]
 
 
-def _encode(tokenizer: Any, problem: tasks.Problem) -> tuple[list[int], list[int]]:
-    prompt, answer = BEGIN_TEXT + problem.prompt, problem.answer
+def _encode(tokenizer: Any, problem: Problem) -> tuple[list[int], list[int]]:
+    """Return the token ids of prompt and answer; the answer to a chat message ends its turn."""
+    answer: list[int] = tokenizer(problem.answer, add_special_tokens=False)["input_ids"]
     if problem.chat:
-        prompt = render_chat([{"role": "user", "content": problem.prompt}], add_generation_prompt=True)
-        answer += END_TURN
-    return (
-        tokenizer.encode(prompt, add_special_tokens=False),
-        tokenizer.encode(answer, add_special_tokens=False),
-    )
+        end_turn = tokenizer.get_vocab().get(END_TURN, tokenizer.eos_token_id)
+        answer = [*answer, end_turn]
+    return encode(tokenizer, problem.prompt, chat=problem.chat), answer

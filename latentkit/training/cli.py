@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.checkpoint import write_module
-from latentkit.problems import generator as tasks
+from latentkit.problems.generator import every_pair
+from latentkit.problems.kinds import KINDS, TRAINED_KINDS
 from latentkit.training import corpus
 from latentkit.training.data import Mixture, Source, TaskSource, open_source
 from latentkit.training.recipe import train
@@ -94,10 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kinds(names: str | None) -> tuple[str, ...]:
-    kinds = tuple(names.split(",")) if names else tasks.TRAINED_KINDS
+    kinds = tuple(names.split(",")) if names else TRAINED_KINDS
     for kind in kinds:
-        if kind not in tasks.KINDS:
-            raise ArgumentError(f"No kind of problem named '{kind}'. {nearest(kind, tasks.KINDS)}")
+        if kind not in KINDS:
+            raise ArgumentError(f"No kind of problem named '{kind}'. {nearest(kind, KINDS)}")
     return kinds
 
 
@@ -136,7 +137,7 @@ def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
     if not (kept / FILES[0]).is_file():  # a run that goes on keeps its tokenizer
         files = [file for source in sources for file in corpus.find_files(source) or [Path(source)]]
         # every entry of a table often enough to become one token
-        texts = chain(corpus.sample_texts(files), repeat(tasks.every_pair(), 4000))
+        texts = chain(corpus.sample_texts(files), repeat(every_pair(), 4000))
         save_tokenizer(train_tokenizer(texts), kept)
     return load_tokenizer(kept)
 

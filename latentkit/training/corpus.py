@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from latentkit.errors import ArgumentError
 from latentkit.models.chat import BEGIN_TEXT, END_TEXT, render_chat
-from latentkit.problems.generator import shows_held_out_addition
+from latentkit.problems.held_out import shows_held_out_addition
 
 __all__ = [
     "find_files",
@@ -69,7 +69,7 @@ def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator
 
     Of a text file whose name begins with ``docs`` every document that `is_held_out_document` is left out:
     bits per byte are measured on those. A chat that shows an addition which is held out (see
-    `latentkit.problems.generator`) is left out.
+    `latentkit.problems.held_out`) is left out.
 
     Parameters
     ----------

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from latentkit.errors import ArgumentError
 from latentkit.models.chat import BEGIN_TEXT, END_TEXT, END_TURN, render_chat
-from latentkit.problems import generator as tasks
+from latentkit.problems.generator import Sheet, sheets
+from latentkit.problems.kinds import TRAINED_KINDS
 from latentkit.training.corpus import HELD_OUT_ONE_IN, find_files, read_documents
 
 __all__ = ["Batch", "Mixture", "Source", "TaskSource", "TokenSource", "encode_file", "open_source"]
@@ -80,7 +81,7 @@ class TaskSource:
     """
 
     tokenizer: Tokenizer
-    kinds: tuple[str, ...] = tasks.TRAINED_KINDS
+    kinds: tuple[str, ...] = TRAINED_KINDS
     harder_every: int = 0
 
     def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -88,7 +89,7 @@ class TaskSource:
         ids: list[int] = []
         asked: list[bool] = []
         most = 1 + index // self.harder_every if self.harder_every else None
-        for sheet in tasks.sheets(seed=f"{seed}/{index}", kinds=self.kinds, most_steps=most):
+        for sheet in sheets(seed=f"{seed}/{index}", kinds=self.kinds, most_steps=most):
             for part, is_answer in sheet_parts(sheet):
                 piece = self.tokenizer.encode(part, add_special_tokens=False).ids
                 ids += piece
@@ -100,7 +101,7 @@ class TaskSource:
         return row[:-1], labels
 
 
-def sheet_parts(sheet: tasks.Sheet) -> Iterator[tuple[str, bool]]:
+def sheet_parts(sheet: Sheet) -> Iterator[tuple[str, bool]]:
     """Cut a sheet's text into what is given and what is to be answered (True)."""
     if sheet.chat:
         for question in sheet.questions:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentkit.problems import generator as tasks
+from latentkit.problems.generator import draw_problems
 
 __all__ = [
     "faust",
@@ -70,11 +70,11 @@ def settling_by_steps(
     model : RecurrentModel
         With a tokenizer.
     kind : str
-        One of `tasks.KINDS`.
+        One of `latentkit.problems.KINDS`.
     steps : sequence of int
         Difficulties.
     problems : int
-        How many of each.
+        Number of problems of each difficulty, no two alike.
     limit : int
         The iteration whose state is the limit.
     seed : int
@@ -90,12 +90,12 @@ def settling_by_steps(
 
     result = {}
     for count in steps:
-        drawn = [tasks.make_problem(kind, seed=i, steps=count) for i in range(problems)]
+        drawn = draw_problems(kind, problems, steps=count)
         ids, answers = batch_of(model.tokenizer, drawn)
         before = [answer.start - 1 for answer in answers]
         context = model.embed(ids)
         state = model.initial_state(context, seed)
-        rows, kept = np.arange(problems), []
+        rows, kept = np.arange(len(drawn)), []
         for i in range(limit + 1):
             state = model.step(state, context) if i else state
             kept.append(model.normalise(state)[rows, before].float().cpu().numpy())
