@@ -34,6 +34,9 @@ from typing import Any
 import torch
 import transformers
 
+from latentkit.run import run_layer_effect, run_layer_lens
+
+RUNS: dict[str, Callable[..., Any]] = {"effect": run_layer_effect, "lens": run_layer_lens}
 LAYERS, HIDDEN, TOKENS, NEW = 8, 256, 128, 5
 VOCABULARIES = (8192, 32768)
 ROUNDS = 15
@@ -120,15 +123,14 @@ def limit_of_map(module: Any, ids: torch.Tensor) -> None:
 def ours(module: Any, ids: torch.Tensor, *, definition: str, new: int) -> Callable[[], Any]:
     """Return the whole call but for the digest of the weights, whose time depends on the model alone."""
     from latentkit.models.causal import CausalModel
-    from latentkit.run.layers import tracing as layers
+    from latentkit.run.layers import comparison
 
-    layers.provenance = lambda _model: {}  # type: ignore[attr-defined, assignment]
+    comparison.provenance = lambda _model: {}  # type: ignore[attr-defined, assignment]
     model = CausalModel(module)
     sequence = [*ids[0].tolist(), 7]
     prompt, continuation = sequence[: len(sequence) - new], sequence[len(sequence) - new :]
-    return lambda: layers.run_layer_kl(
-        model, prompt, continuation=continuation, definition=definition, progress=False
-    )
+    run = RUNS[definition]
+    return lambda: run(model, prompt, continuation=continuation, progress=False)
 
 
 def measure_ours(vocabulary: int) -> dict[str, float]:
@@ -262,7 +264,6 @@ def run_peer(name: str, python: str, vocabulary: int) -> dict[str, float]:
 
 def measure_large() -> None:
     from latentkit.models.causal import CausalModel
-    from latentkit.run.layers.tracing import run_layer_kl
 
     config = transformers.Qwen2Config(
         vocab_size=151_936,
@@ -284,7 +285,7 @@ def measure_large() -> None:
         start, used = time.perf_counter(), time.process_time()
 
         def work(definition: str = definition, result: list[Any] = result) -> None:
-            result.append(run_layer_kl(model, ids, definition=definition, progress=False))
+            result.append(RUNS[definition](model, ids, progress=False))
 
         peak = peak_of(work)
         seconds, used = time.perf_counter() - start, time.process_time() - used

@@ -32,7 +32,9 @@ from .plot import plot_settling as plot_settling
 from .plot import plot_trajectory as plot_trajectory
 from .problems import run_problems as run_problems
 from .run import run_decoding as run_decoding
-from .run import run_layer_kl as run_layer_kl
+from .run import run_layer_difference as run_layer_difference
+from .run import run_layer_effect as run_layer_effect
+from .run import run_layer_lens as run_layer_lens
 from .run import run_lens as run_lens
 from .run import run_local_contraction as run_local_contraction
 from .run import run_path_independence as run_path_independence

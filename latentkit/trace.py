@@ -116,7 +116,7 @@ LENSES: dict[str, Variable] = {
 
 _LAYER = ("layer",)
 
-#: Coordinates of a comparison of layers, from `run_layer_kl`. Its variables lie over (layer,
+#: Coordinates of a comparison of layers, from a ``run_layer_*`` function. Its variables lie over (layer,
 #: generated_token); for several prompts, over (prompt, layer, generated_token).
 LAYERS: dict[str, Variable] = {
     "layer": Variable(_LAYER, "Layer"),

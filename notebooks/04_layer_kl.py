@@ -42,14 +42,14 @@ print(f"KL(p ‖ q) = {criteria.kl_divergence(p, q):.2f}, KL(q ‖ p) = {criteri
 #
 # nano has only three kinds of layers. The **prelude** reads the tokens, the **core** is the block that
 # repeats, and the **coda** turns the last state into a prediction. But each time the core runs is a step of
-# its own, so we may count every one as a layer. `run_layer_kl` lets the core run as often as makes 28
-# layers, if we do not ask for another number of iterations.
+# its own, so we may count every one as a layer. `run_layer_effect` runs the core as often as makes 28
+# layers, unless we ask for another number of iterations.
 
 # %%
 model = lk.load_model("nano")
 text = "It was 3 o'clock in the"
 rows = [0, 15, 18, 17, 16, 19, 20, 21, 27]
-effect = lk.run_layer_kl(model, text, new_tokens=5, layers=rows, progress=False)
+effect = lk.run_layer_effect(model, text, new_tokens=5, layers=rows, progress=False)
 effect[["stack", "iteration"]].to_dataframe()[["stack", "iteration"]].T
 
 # %%
@@ -70,8 +70,8 @@ Markdown(
 # ## First question: does the end need this layer?
 #
 # We take one layer out. What went into it comes out of it, unchanged; everything after it runs as usual. The
-# reference is the prediction of the whole model, the other one that of the model without this layer. In
-# `run_layer_kl` this is called the **effect** of a layer.
+# reference is the prediction of the whole model, the other one that of the model without this layer. This
+# is the **effect** of a layer, and `run_layer_effect` measures it.
 #
 # **Predict first.** Which row will be the darkest? And will there be a difference between the rows 15 to 21,
 # which are iterations 15 to 21 of one and the same block? (The rows stand in the order of the published
@@ -112,7 +112,7 @@ Markdown(
 # published picture, whose lowest value is about 0.2, have such a row?
 
 # %%
-lens = lk.run_layer_kl(model, text, layers=rows, definition="lens", progress=False)
+lens = lk.run_layer_lens(model, text, layers=rows, progress=False)
 with_alt(lk.plot_layer_kl(lens, annotate=True))
 
 # %%
@@ -129,13 +129,14 @@ Markdown(
 #
 # Now two whole runs, each with all its layers: one reads the text as it is, the other reads it with another
 # hour. We stop both after the same layer and compare what they would say. (Both read the tokens of the first
-# run afterwards, so that column by column only the hour differs.) These are **two runs**.
+# run afterwards, so that column by column only the hour differs.) This is their
+# **difference**.
 #
 # **Predict first.** Will the two predictions drift apart from layer to layer, or come closer again?
 
 # %%
 other = text.replace("3", "9")
-two = lk.run_layer_kl(model, text, layers=rows, definition="two_runs", source=other, progress=False)
+two = lk.run_layer_difference(model, text, other, layers=rows, progress=False)
 with_alt(lk.plot_layer_kl(two, annotate=True))
 
 # %%
@@ -183,7 +184,7 @@ Markdown(
 # |---|---|---|
 # | **effect** | what follows cannot make up for the loss of this layer | what the layer holds or does |
 # | **lens** | this layer is far from saying what the model will say | that the layer is useless |
-# | **two runs** | the two runs would say different things here | which of the two is right |
+# | **difference** | the two runs would say different things here | which of the two is right |
 #
 # The published picture has its lowest row at layer 0, a last row that is not 0, a peak in the middle, and
 # less colour from token to token. That fits the first kind best. It does not *prove* it; the words
@@ -197,7 +198,7 @@ Markdown(
 # **Predict first.** The weights are the same. Will the effects be?
 
 # %%
-whole = lk.run_layer_kl(model, text, progress=False)
+whole = lk.run_layer_effect(model, text, progress=False)
 ax = lk.plot_layer_profile(whole)
 ax.set_yscale("log", nonpositive="mask")
 with_alt(ax)
@@ -234,7 +235,7 @@ Markdown(
 depths = [1, 2, 4, 8, 16, 26]
 same = effect["token_id"].values.tolist()
 results = [
-    lk.run_layer_kl(model, text, continuation=same, iterations=depth, progress=False) for depth in depths
+    lk.run_layer_effect(model, text, continuation=same, iterations=depth, progress=False) for depth in depths
 ]
 limits = layer_kl_limits(*(one.where(one["stack"] == "core", drop=True) for one in results))
 lk.slide_layer_kl(results, limits=limits)
@@ -257,8 +258,8 @@ Markdown(
 # %% [markdown]
 # ## A model of 28 layers, for those who are online
 #
-# Ordinary language models do not repeat a block, and `run_layer_kl` takes them too: any causal model by its
-# name on the Hugging Face hub. Qwen2.5-1.5B has 28 layers, as the model behind the published picture.
+# Ordinary language models do not repeat a block, and `run_layer_effect` takes them too: any causal model by
+# its name on the Hugging Face hub. Qwen2.5-1.5B has 28 layers, as the model behind the published picture.
 # The next cell stays off unless you write `True`: it fetches about 3 GB, once, and needs about 4 GB of
 # memory. Is its effect, too, small in the middle?
 
@@ -266,7 +267,7 @@ Markdown(
 online = False
 if online:
     large = lk.load_model("Qwen/Qwen2.5-1.5B")
-    far = lk.run_layer_kl(large, text, layers=rows)
+    far = lk.run_layer_effect(large, text, layers=rows)
     display(with_alt(lk.plot_layer_kl(far, annotate=True)))
 else:
     print("Not asked for, so nothing was fetched.")
@@ -300,4 +301,5 @@ exercise.solution()
 # * One and the same block has a large effect at one place and next to none at another. An effect tells about
 #   place and repair, not about what a layer has learned.
 # * A picture of some layers, of one model, on one text, says nothing of other layers, models and texts. For
-#   texts there is a remedy: give `run_layer_kl` a list of them, and it returns the mean with its interval.
+#   texts there is a remedy: give `run_layer_effect` a list of them, and it returns the mean
+#   with its interval.

@@ -129,8 +129,7 @@ def test_a_model_whose_logits_need_more_than_the_last_state_is_refused() -> None
         "Reading out the last block's state of skipping does not give its own logits: they differ by up to "
     )
     assert message.endswith(
-        "Something beside the last state goes into the logits, so its layers cannot be compared by "
-        "run_layer_kl."
+        "Something beside the last state goes into the logits, so its layers cannot be compared."
     )
 
 
@@ -158,7 +157,7 @@ def test_a_model_without_a_stack_of_blocks_is_refused() -> None:
         CausalModel(module, name="empty")
     assert str(caught.value) == (
         "No stack of blocks was found in empty (LlamaForCausalLM): no member of a list of modules maps a "
-        "state [batch, token, hidden] to another. run_layer_kl cannot compare its layers."
+        "state [batch, token, hidden] to another. Its layers cannot be compared."
     )
 
 

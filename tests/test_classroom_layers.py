@@ -89,12 +89,12 @@ def test_another_comparison_is_refused(wrong):
         classroom.caption_claims(wrong)
     assert str(caught.value) == (
         "This exercise needs the effect of layers on one prompt, with the model's last layer among them. "
-        'Run `run_layer_kl` with definition="effect" and -1 among layers=.'
+        "Run `run_layer_effect` with -1 among layers=."
     )
 
 
 def test_a_result_of_a_run_can_be_asked_about():
-    ran = lk.run_layer_kl(causal_model("llama"), [3, 1, 4], new_tokens=2, layers=[0, 2], progress=False)
+    ran = lk.run_layer_effect(causal_model("llama"), [3, 1, 4], new_tokens=2, layers=[0, 2], progress=False)
     assert str(classroom.caption_claims(ran).check("ABE")).startswith("Right. ")
 
 

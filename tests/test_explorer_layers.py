@@ -154,7 +154,7 @@ def test_hostile_tokens_are_shown_and_never_run():
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ([], "`slide_layer_kl` needs at least one result of `run_layer_kl`, got none."),
+        ([], "`slide_layer_kl` needs at least one comparison of layers, got none."),
         (
             [fake(iterations=1), fake(iterations=2, direction="KL(final ‖ layer)")],
             "The results differ in 'direction': 'KL(clean ‖ intervened)' and 'KL(final ‖ layer)'. Pass "
@@ -181,7 +181,10 @@ def test_results_that_do_not_belong_together_are_refused(results, message):
 def test_what_is_no_result_is_refused():
     with pytest.raises(TraceError) as raised:
         lk.slide_layer_kl([fake().kl])
-    assert str(raised.value) == "Expected a dataset from `run_layer_kl`, got DataArray."
+    assert str(raised.value) == (
+        "Expected a dataset from `run_layer_effect`, `run_layer_lens` or `run_layer_difference`, got "
+        "DataArray."
+    )
 
 
 def test_limits_suit_several_results():
@@ -205,7 +208,6 @@ def test_a_saved_result_is_explored_where_torch_is_not_installed(tmp_path, block
 def test_runs_of_one_model_at_several_depths_can_be_slid_through():
     model = lk.load_model("nano-untrained")
     results = [
-        lk.run_layer_kl(model, "Hello", new_tokens=2, iterations=depth, definition="lens", progress=False)
-        for depth in (1, 3)
+        lk.run_layer_lens(model, "Hello", new_tokens=2, iterations=depth, progress=False) for depth in (1, 3)
     ]
     assert sliders(lk.slide_layer_kl(results))["Iterations"].options == (1, 3)

@@ -1,7 +1,8 @@
-"""`run_layer_kl`: three definitions, each against an answer known otherwise."""
+"""Effect, lens and difference of layers, each against an answer known otherwise."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import signal
 from collections.abc import Callable
@@ -23,9 +24,8 @@ from latentkit import criteria
 from latentkit.errors import ArgumentError, LatentkitError, ModelError, PromptError
 from latentkit.models.causal import CausalModel
 from latentkit.models.unrolled import Head, linear_head
-from latentkit.run import INTERVENTIONS, Intervened, Intervention
+from latentkit.run import INTERVENTIONS, Intervention, InterventionTarget
 from latentkit.run.layers import divergence
-from latentkit.run.layers.arguments import Asked
 from latentkit.run.layers.divergence import divergence_of_states
 from latentkit.run.layers.interval import mean_interval
 from latentkit.run.layers.table import finished_values
@@ -33,8 +33,19 @@ from latentkit.run.layers.table import finished_values
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 
 
-def run(model: Any, prompt: Any = IDS, **options: Any) -> xr.Dataset:
-    return lk.run_layer_kl(model, prompt, **{"progress": False, "new_tokens": 3, **options})
+DEFAULTS: dict[str, Any] = {"progress": False, "new_tokens": 3}
+
+
+def effect(model: Any, prompt: Any = IDS, **options: Any) -> xr.Dataset:
+    return lk.run_layer_effect(model, prompt, **{**DEFAULTS, **options})
+
+
+def lens(model: Any, prompt: Any = IDS, **options: Any) -> xr.Dataset:
+    return lk.run_layer_lens(model, prompt, **{**DEFAULTS, **options})
+
+
+def difference(model: Any, other: Any, prompt: Any = IDS, **options: Any) -> xr.Dataset:
+    return lk.run_layer_difference(model, prompt, other, **{**DEFAULTS, **options})
 
 
 # An oracle that shares no code with what it tests: hooks, whole passes, float64.
@@ -88,7 +99,7 @@ def positions(result: xr.Dataset) -> tuple[list[int], slice]:
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_the_effect_of_skipping_a_layer_is_that_of_a_whole_pass_without_it(name: str) -> None:
     model = causal_model(name)
-    result = run(model)
+    result = effect(model)
     ids, places = positions(result)
     clean = own_logits(model, ids)[places]
     wanted = [
@@ -102,7 +113,7 @@ def test_the_effect_of_skipping_a_layer_is_that_of_a_whole_pass_without_it(name:
 @pytest.mark.parametrize("name", ["llama", "gpt2", "gemma2", "cohere", "granite", "phi", "hrm_text"])
 def test_the_lens_is_the_final_norm_once_and_the_whole_head(name: str) -> None:
     model = causal_model(name)
-    result = run(model, definition="lens")
+    result = lens(model)
     ids, places = positions(result)
     base = model.module.base_model
     norm = next(
@@ -132,7 +143,7 @@ def test_the_lens_is_the_final_norm_once_and_the_whole_head(name: str) -> None:
 
 def test_probabilities_are_float32_whatever_the_weights_are() -> None:
     model = causal_model("llama", dtype=torch.bfloat16)
-    result = run(model, definition="lens")
+    result = lens(model)
     ids, places = positions(result)
     states: list[Tensor] = []
     for i in range(3):
@@ -147,7 +158,7 @@ def test_probabilities_are_float32_whatever_the_weights_are() -> None:
 @pytest.mark.parametrize("name", ["llama", "gemma2"])
 def test_a_streamed_head_computes_in_float32_too(name: str) -> None:
     model = causal_model(name, dtype=torch.bfloat16)
-    result = run(model, definition="effect", divergence="reverse_kl")
+    result = effect(model, divergence="reverse_kl")
     ids, places = positions(result)
     clean = own_logits(model, ids)[places]
     wanted = [kl64(with_layer(model, ids, i, lambda state, _out: state)[places], clean) for i in range(3)]
@@ -156,10 +167,10 @@ def test_a_streamed_head_computes_in_float32_too(name: str) -> None:
 
 def test_one_pass_equals_decoding_step_by_step() -> None:
     model = causal_model("qwen3")
-    whole = run(model, new_tokens=4, definition="lens")
+    whole = lens(model, new_tokens=4)
     new = whole.token_id.values.tolist()
     for step in range(4):
-        one = run(model, IDS + new[:step], new_tokens=1, definition="lens")
+        one = lens(model, IDS + new[:step], new_tokens=1)
         assert one.token_id.item() == new[step]
         np.testing.assert_allclose(one.kl[:, 0], whole.kl[:, step], atol=1e-6)
 
@@ -183,8 +194,8 @@ CHANGES: dict[str, dict[str, Any]] = {
 def test_a_column_of_an_effect_does_not_depend_on_the_columns_after_it(name: str, do: str) -> None:
     model = tiny_model() if name == "tiny" else causal_model(name)
     options = {"do": do, "iterations": 2 if name == "tiny" else None, **CHANGES[do]}
-    long = run(model, continuation=[8, 7, 6, 5], **options)
-    short = run(model, continuation=[8, 7], **options)
+    long = effect(model, continuation=[8, 7, 6, 5], **options)
+    short = effect(model, continuation=[8, 7], **options)
     np.testing.assert_allclose(short.kl, long.kl[:, :2], atol=1e-6)
     assert long.kl.max() > 1e-5
 
@@ -193,9 +204,9 @@ def test_a_column_of_an_effect_does_not_depend_on_the_columns_after_it(name: str
 def test_the_identity_has_no_effect_and_a_run_does_not_differ_from_itself(name: str) -> None:
     model = tiny_model() if name == "tiny" else causal_model(name)
     iterations = 2 if name == "tiny" else None
-    assert (run(model, do="identity", iterations=iterations).kl == 0).all()
-    assert (run(model, definition="two_runs", source=IDS, iterations=iterations).kl == 0).all()
-    assert (run(model, definition="lens", iterations=iterations).kl[-1] == 0).all()
+    assert (effect(model, do="identity", iterations=iterations).kl == 0).all()
+    assert (difference(model, IDS, iterations=iterations).kl == 0).all()
+    assert (lens(model, iterations=iterations).kl[-1] == 0).all()
 
 
 def states(size: float) -> st.SearchStrategy[np.ndarray]:
@@ -228,8 +239,7 @@ def test_rounding_makes_no_divergence_more_negative_than_a_millionth(
 
 
 def test_what_rounding_made_negative_is_zero_in_the_result() -> None:
-    asked = Asked("lens", "skip", None, "final", None, "kl", "nats")
-    found = finished_values(torch.tensor([[-1e-7, 0.5]]), asked, "made up", complete=True)
+    found = finished_values(torch.tensor([[-1e-7, 0.5]]), "nats", "made up", blank_rows=False)
     assert found.tolist() == [[0.0, 0.5]]
 
 
@@ -332,10 +342,10 @@ def test_the_mean_over_prompts_has_an_interval_that_holds_it_as_often_as_it_says
 def test_several_prompts_give_each_its_row_and_their_mean() -> None:
     model = causal_model("llama")
     prompts = [IDS, [5, 6, 7], [9, 8]]
-    result = run(model, prompts)
+    result = effect(model, prompts)
     assert result.kl.dims == ("prompt", "layer", "generated_token")
     for i, prompt in enumerate(prompts):
-        alone = run(model, prompt)
+        alone = effect(model, prompt)
         np.testing.assert_allclose(result.kl[i], alone.kl, atol=1e-7)
         assert result.token_id[i].values.tolist() == alone.token_id.values.tolist()
     np.testing.assert_allclose(result.kl_mean, result.kl.mean("prompt"), rtol=1e-6)
@@ -349,16 +359,16 @@ def test_several_prompts_give_each_its_row_and_their_mean() -> None:
 
 def test_the_direction_is_from_the_reference() -> None:
     model = causal_model("llama")
-    result, reverse = run(model, definition="lens"), run(model, definition="lens", divergence="reverse_kl")
+    result, reverse = lens(model), lens(model, divergence="reverse_kl")
     assert result.direction == "KL(final ‖ layer)"
     assert reverse.direction == "KL(layer ‖ final)"
     assert np.abs(result.kl - reverse.reverse_kl)[0].max() > 1e-3
-    assert run(model).direction == "KL(clean ‖ intervened)"
+    assert effect(model).direction == "KL(clean ‖ intervened)"
 
 
 def test_previous_compares_each_layer_with_the_one_before() -> None:
     model = causal_model("llama")
-    result = run(model, definition="lens", reference="previous", layers=[2, 0, 1])
+    result = lens(model, reference="previous", layers=[2, 0, 1])
     assert np.isnan(result.kl.sel(layer=0)).all()
     ids, places = positions(result)
     states: list[Tensor] = []
@@ -372,7 +382,7 @@ def test_previous_compares_each_layer_with_the_one_before() -> None:
 
 def test_two_models_are_compared_each_through_its_own_head() -> None:
     a, b = causal_model("llama", seed=1), causal_model("llama", seed=2)
-    result = run(a, definition="two_runs", source=b)
+    result = difference(a, b)
     ids, places = positions(result)
     np.testing.assert_allclose(
         result.kl[-1], kl64(own_logits(a, ids)[places], own_logits(b, ids)[places]), atol=1e-5
@@ -382,7 +392,7 @@ def test_two_models_are_compared_each_through_its_own_head() -> None:
 def test_two_prompts_are_compared_on_the_continuation_of_the_first() -> None:
     model = causal_model("gpt2")
     other = [9, *IDS[1:]]
-    result = run(model, definition="two_runs", source=other)
+    result = difference(model, other)
     ids, places = positions(result)
     there = own_logits(model, other + ids[len(IDS) :])[places]
     np.testing.assert_allclose(result.kl[-1], kl64(own_logits(model, ids)[places], there), atol=1e-5)
@@ -390,10 +400,10 @@ def test_two_prompts_are_compared_on_the_continuation_of_the_first() -> None:
 
 def test_the_other_prompt_is_encoded_like_the_first() -> None:
     model = lk.load_model("nano-untrained")
-    options: dict[str, Any] = {"definition": "two_runs", "iterations": 1, "new_tokens": 1}
-    asked = run(model, "What is 1?", chat=True, source="What is 2?", **options)
+    options: dict[str, Any] = {"iterations": 1, "new_tokens": 1}
+    asked = difference(model, "What is 2?", "What is 1?", chat=True, **options)
     messages = [[{"role": "user", "content": f"What is {n}?"}] for n in (1, 2)]
-    xr.testing.assert_equal(asked.kl, run(model, messages[0], source=messages[1], **options).kl)
+    xr.testing.assert_equal(asked.kl, difference(model, messages[1], messages[0], **options).kl)
 
 
 def test_a_knocked_out_token_changes_nothing_any_more() -> None:
@@ -404,21 +414,21 @@ def test_a_knocked_out_token_changes_nothing_any_more() -> None:
     for prompt in (IDS, [9, 9, *IDS[2:]]):
         changed: list[Tensor] = []
 
-        def keep(block: Intervened, changed: list[Tensor] = changed) -> Tensor:
+        def keep(block: InterventionTarget, changed: list[Tensor] = changed) -> Tensor:
             changed.append(INTERVENTIONS["knock_out"].apply(block))
             return changed[-1]
 
-        run(model, prompt, do=keep, value=slice(0, 2), continuation=[8, 7])
+        effect(model, prompt, do=keep, value=slice(0, 2), continuation=[8, 7])
         found.append(changed[-1])
     torch.testing.assert_close(found[0][:, 2:], found[1][:, 2:])
-    assert run(model, **options).kl.max() > 1e-3
+    assert effect(model, **options).kl.max() > 1e-3
 
 
 def test_a_knock_out_keeps_the_window_that_a_block_has_of_its_own() -> None:
     """Tokens outside a window of 4 cannot be seen anyway, so hiding them changes nothing."""
     model = causal_model("mistral", num_hidden_layers=1)
-    assert (run(model, do="knock_out", value=slice(0, 4)).kl == 0).all()
-    assert run(model, do="knock_out", value=slice(4, 7)).kl.max() > 1e-4
+    assert (effect(model, do="knock_out", value=slice(0, 4)).kl == 0).all()
+    assert effect(model, do="knock_out", value=slice(4, 7)).kl.max() > 1e-4
 
 
 def test_patching_every_position_of_the_prompt_at_the_last_layer_gives_the_other_prompts_first_token() -> (
@@ -426,7 +436,7 @@ def test_patching_every_position_of_the_prompt_at_the_last_layer_gives_the_other
 ):
     model = causal_model("llama")
     other = [7, 7, 4, 1, 5, 9, 2, 8]
-    result = run(model, do="patch", source=other, layers=[-1])
+    result = effect(model, do="patch", source=other, layers=[-1])
     wanted = kl64(own_logits(model, IDS)[-1], own_logits(model, other)[-1])
     np.testing.assert_allclose(result.kl[0, 0], wanted, atol=1e-5)
     assert (result.kl[0, 1:] == 0).all()  # later positions are not patched, and no layer follows
@@ -436,25 +446,25 @@ def test_noise_is_as_long_as_was_asked_for_and_the_same_every_time() -> None:
     model = causal_model("llama")
     lengths = []
 
-    def noisy(block: Intervened) -> Tensor:
+    def noisy(block: InterventionTarget) -> Tensor:
         plain = block.run()
         noise = INTERVENTIONS["noise"].apply(block) - plain
         lengths.append(noise.norm(dim=-1) / plain.norm(dim=-1))
         return plain + noise
 
-    first = run(model, do=noisy, value=0.25)
+    first = effect(model, do=noisy, value=0.25)
     torch.testing.assert_close(torch.stack(lengths), torch.full((3, 1, 10), 0.25))
-    xr.testing.assert_equal(first.kl, run(model, do="noise", value=0.25).kl)
+    xr.testing.assert_equal(first.kl, effect(model, do="noise", value=0.25).kl)
 
 
 def test_an_intervention_of_ones_own_takes_five_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    def halve(block: Intervened) -> Tensor:
+    def halve(block: InterventionTarget) -> Tensor:
         return (block.state + block.run()) / 2
 
     model = causal_model("llama")
-    direct = run(model, do=halve)
+    direct = effect(model, do=halve)
     monkeypatch.setitem(INTERVENTIONS, "halve", Intervention(halve))
-    xr.testing.assert_equal(direct.kl, run(model, do="halve").kl)
+    xr.testing.assert_equal(direct.kl, effect(model, do="halve").kl)
     assert direct.attrs["do"] == "halve"
     ids, places = positions(direct)
     halved = with_layer(model, ids, 1, lambda state, out: (state + out) / 2)[places]
@@ -466,7 +476,7 @@ def test_a_divergence_of_ones_own_takes_a_line(monkeypatch: pytest.MonkeyPatch) 
         return abs(p - q).max(-1).values
 
     monkeypatch.setitem(criteria.DIVERGENCES, "surprise", criteria.Divergence(surprise, "surprise({p}, {q})"))
-    result = run(causal_model("llama"), definition="lens", divergence="surprise")
+    result = lens(causal_model("llama"), divergence="surprise")
     assert result.surprise.dims == ("layer", "generated_token")
     assert result.surprise[0].min() > 0
 
@@ -485,7 +495,7 @@ def readouts(model: Any, ids: list[int], iterations: int) -> list[Tensor]:
 
 
 def test_the_layers_of_a_recurrent_model_are_its_unrolled_depth() -> None:
-    result = run(tiny_model(), iterations=3, definition="lens")
+    result = lens(tiny_model(), iterations=3)
     rows = zip(
         *(result[name].values.tolist() for name in ("stack", "iteration", "block", "lens")), strict=True
     )
@@ -498,19 +508,19 @@ def test_the_layers_of_a_recurrent_model_are_its_unrolled_depth() -> None:
 
 
 def test_the_iterations_of_a_recurrent_model_stand_in_the_attributes() -> None:
-    assert run(tiny_model(), iterations=3, definition="lens").attrs["iterations"] == 3
-    assert run(tiny_model(), definition="lens").attrs["iterations"] == 13
-    assert "iterations" not in run(causal_model("llama"), definition="lens").attrs
+    assert lens(tiny_model(), iterations=3).attrs["iterations"] == 3
+    assert lens(tiny_model()).attrs["iterations"] == 13
+    assert "iterations" not in lens(causal_model("llama")).attrs
 
 
 def test_depth_is_28_layers_unless_iterations_are_given() -> None:
-    assert run(tiny_model(n_layers_in_recurrent_block=1), definition="lens").sizes["layer"] == 28
-    assert run(tiny_model(), definition="lens").sizes["layer"] == 28  # 1 + 13 × 2 + 1
+    assert lens(tiny_model(n_layers_in_recurrent_block=1)).sizes["layer"] == 28
+    assert lens(tiny_model()).sizes["layer"] == 28  # 1 + 13 × 2 + 1
 
 
 def test_whole_iterations_are_read_out_by_the_coda() -> None:
     model = tiny_model()
-    result = run(model, iterations=4, definition="lens")
+    result = lens(model, iterations=4)
     ids, places = positions(result)
     logits = [one[places] for one in readouts(model, ids, 4)]
     for i, found in enumerate(logits, start=1):
@@ -521,7 +531,7 @@ def test_whole_iterations_are_read_out_by_the_coda() -> None:
 
 def test_the_iteration_before_is_the_exit_test_of_the_published_model() -> None:
     model = tiny_model()
-    result = run(model, iterations=4, definition="lens", reference="previous_iteration")
+    result = lens(model, iterations=4, reference="previous_iteration")
     ids, places = positions(result)
     logits = [one[places] for one in readouts(model, ids, 4)]
     for i in (2, 3, 4):
@@ -531,7 +541,7 @@ def test_the_iteration_before_is_the_exit_test_of_the_published_model() -> None:
 
 def test_other_states_of_a_recurrent_model_are_read_out_by_norm_and_head() -> None:
     model = tiny_model()
-    result = run(model, iterations=2, definition="lens")
+    result = lens(model, iterations=2)
     ids, places = positions(result)
     parts = model.module.transformer
     context = model.embed(torch.tensor([ids]))
@@ -546,12 +556,12 @@ def test_tokens_of_a_recurrent_model_are_its_greedy_ones() -> None:
     ids = list(IDS)
     for _ in range(3):
         ids.append(int(readouts(model, ids, 5)[-1][-1].argmax()))
-    assert run(model, iterations=5).token_id.values.tolist() == ids[len(IDS) :]
+    assert effect(model, iterations=5).token_id.values.tolist() == ids[len(IDS) :]
 
 
 def test_runs_of_different_depth_are_paired_from_their_ends() -> None:
     model = tiny_model()
-    result = run(model, iterations=3, definition="two_runs", source=5, layers=[-1, -2, -4])
+    result = difference(model, 5, iterations=3, layers=[-1, -2, -4])
     ids, places = positions(result)
     short, long = (readouts(model, ids, n) for n in (3, 5))
     np.testing.assert_allclose(result.kl[0], kl64(short[-1][places], long[-1][places]), atol=1e-5)
@@ -564,8 +574,8 @@ def test_runs_of_different_depth_are_paired_from_their_ends() -> None:
 
 def test_layers_come_in_the_order_asked_for_with_their_true_index() -> None:
     model = causal_model("llama", num_hidden_layers=6)
-    every = run(model)
-    some = run(model, layers=[5, 0, -2])
+    every = effect(model)
+    some = effect(model, layers=[5, 0, -2])
     assert some.layer.values.tolist() == [5, 0, 4]
     xr.testing.assert_allclose(some.kl, every.kl.sel(layer=[5, 0, 4]))
     np.testing.assert_array_equal(some.block, [5, 0, 4])
@@ -576,13 +586,13 @@ def test_stop_tokens_do_not_end_the_columns() -> None:
     with torch.no_grad():
         model.module.lm_head.weight.zero_()
         model.module.lm_head.weight[0] = 1e-4 * model.module.model.norm.weight  # token 0 is the end token
-    result = run(model, new_tokens=5, continuation=None)
+    result = effect(model, new_tokens=5, continuation=None)
     assert dict(result.sizes) == {"layer": 3, "generated_token": 5}
     assert result.generated_token.values.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_was_done_stands_in_the_attributes() -> None:
-    result = run(causal_model("llama"), do="zero_mlp")
+    result = effect(causal_model("llama"), do="zero_mlp")
     wanted = {
         "model": "llama",
         "dtype": "float32",
@@ -599,19 +609,19 @@ def test_what_was_done_stands_in_the_attributes() -> None:
 
 def test_bits_are_nats_over_the_logarithm_of_two() -> None:
     model = causal_model("llama")
-    nats, bits = run(model), run(model, units="bits")
+    nats, bits = effect(model), effect(model, units="bits")
     np.testing.assert_allclose(bits.kl, nats.kl / math.log(2), rtol=1e-6)
     assert bits.attrs["units"] == bits.kl.units == "bits"
 
 
 @pytest.mark.parametrize("prompt", [IDS, [IDS, [5, 6]]])
 def test_a_result_is_saved_and_opened_identical(prompt: Any, tmp_path: Any) -> None:
-    result = run(causal_model("llama"), prompt)
+    result = effect(causal_model("llama"), prompt)
     xr.testing.assert_identical(lk.open_trace(lk.save_trace(result, tmp_path / "layers.nc")), result)
 
 
 def test_same_inputs_give_an_identical_dataset() -> None:
-    xr.testing.assert_identical(run(causal_model("olmo2")), run(causal_model("olmo2")))
+    xr.testing.assert_identical(effect(causal_model("olmo2")), effect(causal_model("olmo2")))
 
 
 def test_the_effect_does_not_run_the_layers_below_again() -> None:
@@ -619,7 +629,7 @@ def test_the_effect_does_not_run_the_layers_below_again() -> None:
     calls = []
     for number, block in enumerate(blocks_of(model)):
         block.mlp.register_forward_hook(lambda *_, number=number: calls.append(number))
-    run(model, continuation=[8, 7], layers=[4])
+    effect(model, continuation=[8, 7], layers=[4])
     assert calls == [0, 1, 2, 3, 4, 5, 5]  # once clean; then only what follows the skipped layer
 
 
@@ -627,14 +637,14 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
     model = causal_model("llama", num_hidden_layers=4)
     calls = []
 
-    def stop_at_second(block: Intervened) -> Tensor:
+    def stop_at_second(block: InterventionTarget) -> Tensor:
         calls.append(block.layer.index)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
         return block.state
 
     with pytest.warns(UserWarning, match="Interrupted") as caught:
-        result = run(model, do=stop_at_second)
+        result = effect(model, do=stop_at_second)
     assert (
         str(caught[0].message) == "Interrupted: layers and prompts that were not reached are NaN or absent."
     )
@@ -667,10 +677,6 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
             "0 to 2, or -3 to -1 from the end.",
         ),
         (
-            {"definition": "efect"},
-            "No definition named 'efect'. Did you mean 'effect'? Known: 'effect', 'lens', 'two_runs'.",
-        ),
-        (
             {"units": "bit"},
             "No units named 'bit'. Did you mean 'bits'? Known: 'bits', 'nats'.",
         ),
@@ -679,27 +685,6 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
             "No intervention named 'skipp'. Did you mean 'skip'? Known: 'add', 'identity', 'knock_out', "
             "'mean_attention', 'mean_mlp', 'noise', 'patch', 'repeat', 'skip', 'zero_attention', 'zero_mlp'. "
             "A function works too.",
-        ),
-        (
-            {"definition": "lens", "do": "repeat"},
-            "do= goes with definition='effect', and definition is 'lens'. Leave it out.",
-        ),
-        (
-            {"reference": "previous"},
-            "reference= goes with definition='lens', and definition is 'effect'. Leave it out.",
-        ),
-        (
-            {"definition": "two_runs"},
-            "definition='two_runs' needs source=: another prompt, another model, or a number of iterations.",
-        ),
-        (
-            {"definition": "two_runs", "source": [1, 2]},
-            "The prompt has 8 tokens and source has 2; two runs are compared position by position. Pass two "
-            "prompts of as many tokens.",
-        ),
-        (
-            {"definition": "two_runs", "source": 5},
-            "source is 5, a number of iterations, and llama repeats nothing by choice.",
         ),
         (
             {"do": "noise"},
@@ -716,6 +701,13 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
             "slice(0, 1).",
         ),
         ({"do": "patch"}, "source is None; do='patch' needs source=, another prompt."),
+        ({"value": 3}, "value is 3; do='skip' takes no value."),
+        ({"source": IDS}, "source is [3, 1, 4, 1, 5, 9, 2, 6]; do='skip' takes no source=."),
+        (
+            {"do": "patch", "source": [1, 2]},
+            "The prompt has 8 tokens and source has 2; the two runs are compared position by position. Pass "
+            "two prompts of the same length in tokens.",
+        ),
         (
             {"divergence": "total_variation", "units": "bits"},
             "divergence='total_variation' is a number between 0 and 1 without a unit. Leave units= out.",
@@ -734,22 +726,73 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((ArgumentError, PromptError)) as caught:
-        run(causal_model("llama"), **options)
+        effect(causal_model("llama"), **options)
     assert str(caught.value) == message
 
 
-def test_a_block_whose_attention_adds_the_residual_itself_is_not_silenced() -> None:
+def test_an_unknown_reference_gets_the_nearest_known_one() -> None:
     with pytest.raises(ArgumentError) as caught:
-        run(causal_model("bloom"), do="zero_attention")
+        lens(causal_model("llama"), reference="finel")
     assert str(caught.value) == (
-        "The BloomAttention of layer 0 (h, block 0) adds the residual stream itself, so it cannot be "
-        "silenced alone. Pass a function as do=."
+        "No reference named 'finel'. Did you mean 'final'? Known: 'final', 'previous', 'previous_iteration'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (None, "other is None; pass another prompt, another model, or a number of iterations."),
+        (
+            [1, 2],
+            "The prompt has 8 tokens and other has 2; the two runs are compared position by position. Pass "
+            "two prompts of the same length in tokens.",
+        ),
+        (
+            5,
+            "other is 5, a number of iterations, but llama has a fixed depth. Pass another prompt or another "
+            "model.",
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_compared_is_refused(other: Any, message: str) -> None:
+    with pytest.raises((ArgumentError, PromptError)) as caught:
+        difference(causal_model("llama"), other)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("run", "own"),
+    [
+        (lk.run_layer_effect, {"do", "value", "source"}),
+        (lk.run_layer_lens, {"reference"}),
+        (lk.run_layer_difference, {"other"}),
+    ],
+)
+def test_each_comparison_has_only_the_arguments_that_mean_something_there(run: Any, own: set[str]) -> None:
+    shared = set(inspect.signature(lk.run_layer_effect).parameters) - {"do", "value", "source"}
+    assert set(inspect.signature(run).parameters) == shared | own
+
+
+def test_all_three_are_one_kind_of_result() -> None:
+    model = causal_model("llama")
+    results = {"effect": effect(model), "lens": lens(model), "difference": difference(model, IDS)}
+    for name, result in results.items():
+        assert (result.attrs["kind"], result.attrs["definition"]) == ("layers", name)
+        assert result.kl.dims == ("layer", "generated_token")
+
+
+def test_a_block_whose_attention_adds_the_residual_itself_is_not_zeroed_alone() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        effect(causal_model("bloom"), do="zero_attention")
+    assert str(caught.value) == (
+        "The BloomAttention of layer 0 (h, block 0) adds the residual stream itself, so its output cannot be "
+        "replaced alone. Pass a function as do=."
     )
 
 
 def test_a_block_without_an_mlp_says_what_it_has() -> None:
     with pytest.raises(ArgumentError) as caught:
-        run(causal_model("opt"), do="zero_mlp")
+        effect(causal_model("opt"), do="zero_mlp")
     assert str(caught.value) == (
         "No mlp was found in layer 0 (decoder, block 0), whose members are self_attn, activation_fn, "
         "self_attn_layer_norm, fc1, fc2, final_layer_norm. Pass a function as do=."
@@ -760,7 +803,7 @@ def test_weights_with_nan_are_an_error() -> None:
     model = causal_model("llama")
     model.module.lm_head.weight.data[3, 0] = torch.nan
     with pytest.raises(ModelError) as caught:
-        run(model, continuation=[1, 2])
+        effect(model, continuation=[1, 2])
     assert str(caught.value) == (
         "The predictions of llama are not finite. The weights hold NaN or overflow: load the model again, or "
         "with dtype='float32'."
@@ -769,16 +812,16 @@ def test_weights_with_nan_are_an_error() -> None:
 
 def test_a_model_whose_blocks_cannot_be_seen_is_refused() -> None:
     with pytest.raises(LatentkitError) as caught:
-        run(Counter())
+        effect(Counter())
     assert str(caught.value) == (
-        "Expected a model from load_model, got Counter. run_layer_kl needs to see a model's blocks: wrap a "
+        "Expected a model from load_model, got Counter. Comparing layers needs the model's blocks: wrap a "
         "causal model of transformers in latentkit.models.causal.CausalModel."
     )
 
 
 def test_models_over_different_vocabularies_are_not_compared() -> None:
     with pytest.raises(ArgumentError) as caught:
-        run(causal_model("llama"), definition="two_runs", source=tiny_model())
+        difference(causal_model("llama"), tiny_model())
     assert str(caught.value) == (
         "tiny has 64 logits and llama 96; predictions over different vocabularies cannot be compared."
     )

@@ -286,7 +286,7 @@ def test_it_draws_into_axes_that_are_given():
         ({"ax": 3}, "`ax` must be matplotlib Axes or None, got int."),
         (
             {"mask_zero": True},
-            "`mask_zero` needs intervals over prompts. Pass several prompts to `run_layer_kl`.",
+            "`mask_zero` needs intervals over prompts. Pass several prompts to the run.",
         ),
     ],
 )
@@ -299,12 +299,16 @@ def test_what_makes_no_sense_is_refused(options, message):
 def test_another_dataset_is_refused():
     with pytest.raises(TraceError) as caught:
         plot_layer_kl(xr.Dataset({"distance": ("token", [1.0])}))
-    assert (
-        str(caught.value) == "The dataset has no 'kl'; it has ['distance']. Pass what `run_layer_kl` returns."
+    assert str(caught.value) == (
+        "The dataset has no 'kl'; it has ['distance']. Pass a dataset from `run_layer_effect`, "
+        "`run_layer_lens` or `run_layer_difference`."
     )
     with pytest.raises(TraceError) as caught:
         plot_layer_kl([1])
-    assert str(caught.value) == "Expected a dataset from `run_layer_kl`, got list."
+    assert (
+        str(caught.value)
+        == "Expected a dataset from `run_layer_effect`, `run_layer_lens` or `run_layer_difference`, got list."
+    )
     with pytest.raises(TraceError) as caught:
         plot_layer_kl(fake().isel(layer=0))
     assert str(caught.value) == (

@@ -413,7 +413,7 @@ def test_a_model_without_iterations_is_refused_and_told_what_it_is_good_for() ->
             runs(Ordinary(), [1], **({"new_tokens": 1} if runs is lk.run_decoding else {}))
         assert str(raised.value) == (
             "ordinary does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth "
-            "model such as load_model('nano'), or compare this model's layers with run_layer_kl."
+            "model such as load_model('nano'), or compare this model's layers with run_layer_effect."
         )
 
 

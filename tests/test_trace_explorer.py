@@ -539,5 +539,5 @@ def test_a_model_without_iterations_is_refused():
         lk.explore_model(object())
     assert str(raised.value) == (
         "object does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model such "
-        "as load_model('nano'), or compare this model's layers with run_layer_kl."
+        "as load_model('nano'), or compare this model's layers with run_layer_effect."
     )

@@ -19,7 +19,7 @@ def caption_claims(result: xr.Dataset) -> Exercise:
     Parameters
     ----------
     result : Dataset
-        From ``run_layer_kl(…, definition="effect")`` for one prompt; the last layer of the model is in it.
+        From ``run_layer_effect`` for one prompt; the last layer of the model is in it.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def caption_claims(result: xr.Dataset) -> Exercise:
     if result.attrs.get("definition") != "effect" or "prompt" in result.dims or count - 1 not in layers:
         msg = (
             "This exercise needs the effect of layers on one prompt, with the model's last layer among them. "
-            'Run `run_layer_kl` with definition="effect" and -1 among layers=.'
+            "Run `run_layer_effect` with -1 among layers=."
         )
         raise TraceError(msg)
     return claims_exercise(

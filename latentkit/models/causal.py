@@ -57,6 +57,7 @@ class CausalModel:
         self.tokenizer = tokenizer
         self.name = name
         self.revision = revision
+        self.iterations: int | None = None  # its depth is fixed
         probe = [1 + i % (self._config.vocab_size - 1) for i in range(4)]
         self.layers, self._blocks = _find_blocks(module, torch.tensor([probe], device=self.device), name)
         self._head = _find_output(module, name)
@@ -194,7 +195,7 @@ class CausalModel:
             raise ModelError(
                 f"Reading out the last block's state of {self.name} does not give its own logits: they "
                 f"differ by up to {float(apart):.3g} (largest logit {float(size):.3g}). Something beside the "
-                "last state goes into the logits, so its layers cannot be compared by run_layer_kl."
+                "last state goes into the logits, so its layers cannot be compared."
             )
 
 
@@ -202,8 +203,8 @@ def _find_output(module: Any, name: str) -> nn.Module:
     head = module.get_output_embeddings()
     if not isinstance(head, nn.Module):
         raise ModelError(
-            f"{name} ({type(module).__name__}) has no head that turns states into logits. run_layer_kl needs "
-            "a causal language model."
+            f"{name} ({type(module).__name__}) has no head that turns states into logits. Comparing layers "
+            "needs a causal language model."
         )
     return head
 
@@ -249,7 +250,7 @@ def _find_blocks(model: nn.Module, ids: Tensor, name: str) -> tuple[list[Layer],
     if not calls:
         raise ModelError(
             f"No stack of blocks was found in {name} ({type(model).__name__}): no member of a list of "
-            "modules maps a state [batch, token, hidden] to another. run_layer_kl cannot compare its layers."
+            "modules maps a state [batch, token, hidden] to another. Its layers cannot be compared."
         )
     return _label(calls, places), dict(calls)
 

@@ -16,7 +16,7 @@ from latentkit.models.huginn import Huginn
 from latentkit.models.unrolled import Handler, Layer, UnrolledModel, intercept, linear_head
 from latentkit.models.verbs import HuginnModel
 
-__all__ = ["UnrolledHuginn", "depth_iterations", "unroll"]
+__all__ = ["UnrolledHuginn", "depth_iterations", "unrolled_model"]
 
 _DEPTH = 28  # layers of the model behind the published figure
 
@@ -103,7 +103,7 @@ def depth_iterations(model: HuginnModel) -> int:
     return max(1, (_DEPTH - outside) // config.n_layers_in_recurrent_block)
 
 
-def unroll(model: Any, *, iterations: int | None, seed: int | None) -> UnrolledModel:
+def unrolled_model(model: Any, *, iterations: int | None, seed: int | None) -> UnrolledModel:
     """Return a model as its layers; ``iterations`` and ``seed`` concern recurrent-depth models alone.
 
     Raises
@@ -116,6 +116,6 @@ def unroll(model: Any, *, iterations: int | None, seed: int | None) -> UnrolledM
     if isinstance(model, HuginnModel):
         return UnrolledHuginn(model, iterations or depth_iterations(model), seed)
     raise ModelError(
-        f"Expected a model from load_model, got {type(model).__name__}. run_layer_kl needs to see a model's "
-        "blocks: wrap a causal model of transformers in latentkit.models.causal.CausalModel."
+        f"Expected a model from load_model, got {type(model).__name__}. Comparing layers needs the "
+        "model's blocks: wrap a causal model of transformers in latentkit.models.causal.CausalModel."
     )

@@ -150,10 +150,15 @@ class Head:
 
 
 class UnrolledModel(Protocol):
-    """What `run_layer_kl` needs of a model."""
+    """A model as the comparisons of layers use it."""
 
     name: str
     head: Head
+
+    @property
+    def iterations(self) -> int | None:
+        """Passes of the core; None for a model of fixed depth."""
+        ...
 
     @property
     def module(self) -> nn.Module:

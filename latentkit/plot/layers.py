@@ -50,7 +50,8 @@ def plot_layer_kl(
     Parameters
     ----------
     result : Dataset
-        From ``run_layer_kl``. Of several prompts the mean is drawn.
+        From ``run_layer_effect``, ``run_layer_lens`` or ``run_layer_difference``.
+        Of several prompts the mean is drawn.
     sort : {"layer", "score"}, optional
         Rows by layer, or by their mean from the largest down. By default in the order in which they were
         asked for; a note says when that is not sorted.
@@ -110,7 +111,7 @@ def plot_layer_profile(result: xr.Dataset, *, ax: Axes | None = None, **line_kwa
     Parameters
     ----------
     result : Dataset
-        From ``run_layer_kl``. Of several prompts the mean is drawn, its 95 % interval shaded.
+        From a ``run_layer_*`` function. Of several prompts the mean is drawn, its 95 % interval shaded.
     ax : Axes, optional
         Where to draw.
     **line_kwargs
@@ -249,7 +250,12 @@ def _is_dark(*colour: float) -> bool:
 
 def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked: bool) -> str:
     """What the axes cannot say: which question this answers, in which direction, and the order of rows."""
-    asked = {"effect": f"effect of do={result.attrs.get('do')!r}", "lens": "lens", "two_runs": "two runs"}
+    asked = {
+        "effect": f"effect of do={result.attrs.get('do')!r}",
+        "lens": "lens",
+        "difference": "two runs",
+        "two_runs": "two runs",  # in files of version 0.1
+    }
     parts = [asked.get(str(result.attrs.get("definition")), ""), str(result.attrs.get("direction", ""))]
     layers = values["layer"].values
     if sort == "score":

@@ -1,15 +1,24 @@
-"""What is done with a model: runs that turn a prompt into a trace."""
+"""Runs: functions that turn a model and a prompt into a trace."""
 
 from latentkit.run.decoding import run_decoding
-from latentkit.run.layers import INTERVENTIONS, Intervened, Intervention, run_layer_kl
+from latentkit.run.layers import (
+    INTERVENTIONS,
+    Intervention,
+    InterventionTarget,
+    run_layer_difference,
+    run_layer_effect,
+    run_layer_lens,
+)
 from latentkit.run.recurrence import run_lens, run_local_contraction, run_path_independence, run_recurrence
 
 __all__ = [
     "INTERVENTIONS",
-    "Intervened",
     "Intervention",
+    "InterventionTarget",
     "run_decoding",
-    "run_layer_kl",
+    "run_layer_difference",
+    "run_layer_effect",
+    "run_layer_lens",
     "run_lens",
     "run_local_contraction",
     "run_path_independence",

@@ -38,7 +38,7 @@ def need_recurrent(model: object) -> None:
         name = getattr(model, "name", type(model).__name__)
         msg = (
             f"{name} does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model "
-            "such as load_model('nano'), or compare this model's layers with run_layer_kl."
+            "such as load_model('nano'), or compare this model's layers with run_layer_effect."
         )
         raise ArgumentError(msg)
 

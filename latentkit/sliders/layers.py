@@ -24,7 +24,8 @@ def slide_layer_kl(
     Parameters
     ----------
     results : Dataset or sequence of Dataset
-        From ``run_layer_kl``. Several results of one recurrent-depth model, each with other ``iterations=``,
+        From ``run_layer_effect`` and its relatives. Several of one recurrent-depth model, with other
+        ``iterations=`` each,
         add the slider "Iterations".
     limits : (float, float), optional
         Values at the two ends of the colour scale; by default the smallest and the largest of all results. A
@@ -72,7 +73,7 @@ def slide_layer_kl(
 def _by_iterations(results: list[xr.Dataset]) -> dict[int, xr.Dataset]:
     """Sort results by their model's iterations; one alone need not have any."""
     if not results:
-        msg = "`slide_layer_kl` needs at least one result of `run_layer_kl`, got none."
+        msg = "`slide_layer_kl` needs at least one comparison of layers, got none."
         raise ArgumentError(msg)
     for result in results:
         select_layers(result)

@@ -21,6 +21,7 @@ __all__ = [
     "select_layers",
 ]
 
+_RUNS = "`run_layer_effect`, `run_layer_lens` or `run_layer_difference`"
 _NAMES = {"kl": "KL", "reverse_kl": "Reverse KL", "js": "JS", "total_variation": "TV", "entropy": "Entropy"}
 
 
@@ -35,14 +36,14 @@ def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArra
         If ``mask_zero`` is asked for without intervals.
     """
     if not isinstance(result, xr.Dataset):
-        msg = f"Expected a dataset from `run_layer_kl`, got {type(result).__name__}."
+        msg = f"Expected a dataset from {_RUNS}, got {type(result).__name__}."
         raise TraceError(msg)
     name = str(result.attrs.get("divergence", "kl"))
     needed = (name, "layer", "iteration", "generated_token", "token_text")
     if missing := [part for part in needed if part not in result.variables]:
         msg = (
             f"The dataset has no {missing[0]!r}; it has {sorted(map(str, result.variables))}. "
-            "Pass what `run_layer_kl` returns."
+            f"Pass a dataset from {_RUNS}."
         )
         raise TraceError(msg)
     shown = f"{name}_mean" if "prompt" in result[name].dims else name
@@ -55,7 +56,7 @@ def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArra
         raise TraceError(msg)
     if mask_zero:
         if f"{name}_low" not in result:
-            msg = "`mask_zero` needs intervals over prompts. Pass several prompts to `run_layer_kl`."
+            msg = "`mask_zero` needs intervals over prompts. Pass several prompts to the run."
             raise ArgumentError(msg)
         values = values.where(result[f"{name}_low"] > 0)
     return values.transpose("layer", "generated_token").astype(float)
@@ -67,7 +68,7 @@ def layer_kl_limits(*results: xr.Dataset) -> tuple[float, float]:
     Parameters
     ----------
     *results : Dataset
-        From ``run_layer_kl``.
+        From ``run_layer_effect``, ``run_layer_lens`` or ``run_layer_difference``.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
     Parameters
     ----------
     result : Dataset
-        From ``run_layer_kl``.
+        From ``run_layer_effect``, ``run_layer_lens`` or ``run_layer_difference``.
     sort, mask_zero
         As for `plot_layer_kl`.
 

@@ -1,9 +1,9 @@
-"""One prompt with its continuation, through one model: what layers leave where new tokens are predicted."""
+"""One prompt with its continuation through one model: the states of layers where new tokens are predicted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,15 +12,23 @@ from torch import Tensor
 from latentkit.errors import PromptError
 from latentkit.models.unrolled import BlockCall, UnrolledModel
 from latentkit.run.arguments import refuse_beyond_memory
-from latentkit.run.layers.arguments import OtherRun
 from latentkit.run.layers.divergence import divergence_of_states
 
-__all__ = ["LayerRun", "compare", "refuse_too_large", "same_length", "states_of_other"]
+__all__ = ["LayerRun", "compare", "need_same_length", "refuse_too_large"]
 
 
 @dataclass(frozen=True)
 class LayerRun:
-    """One prompt with its continuation, through one model."""
+    """One prompt with its continuation, through one model.
+
+    Attributes
+    ----------
+    model : UnrolledModel
+    prompt, new : list of int
+        Token ids of the prompt, and of the continuation whose predictions are compared.
+    layers : list of int
+        Layers to compare, in the order of the result.
+    """
 
     model: UnrolledModel
     prompt: list[int]
@@ -29,16 +37,16 @@ class LayerRun:
 
     @property
     def sequence(self) -> list[int]:
-        """What is fed: the last new token is predicted, not read."""
+        """Token ids that the model reads: all but the last new token, which is only predicted."""
         return [*self.prompt, *self.new[:-1]]
 
     @property
     def positions(self) -> slice:
-        """Where the new tokens are predicted."""
+        """Positions at which the new tokens are predicted."""
         return slice(len(self.prompt) - 1, len(self.prompt) - 1 + len(self.new))
 
     def read(self, wanted: Sequence[int]) -> tuple[dict[int, Tensor], Tensor]:
-        """Run once; return what stands before the head [position, hidden], for some layers and at the end."""
+        """Run once; return the head's input [position, hidden] for some layers and for the whole model."""
         kept: dict[int, Tensor] = {}
         needed = set(wanted)
 
@@ -54,17 +62,15 @@ class LayerRun:
         read = self.model.read(kept, self.sequence, self.positions)
         return dict(zip(kept, read, strict=True)), final
 
+    def states(self) -> tuple[list[Tensor], Tensor]:
+        """Run once; return the output of every layer, and the input of the head [position, hidden]."""
+        states: list[Tensor] = []
 
-def states_of_other(run: LayerRun, other: OtherRun) -> list[Tensor]:
-    """Return every state of another prompt's run, on the same continuation."""
-    states: list[Tensor] = []
+        def keep(call: BlockCall) -> Tensor:
+            states.append(call.run())
+            return states[-1]
 
-    def keep(call: BlockCall) -> Tensor:
-        states.append(call.run())
-        return states[-1]
-
-    replace(run, prompt=same_length(run, other)).model.run([*other.prompt, *run.new[:-1]], keep)
-    return states
+        return states, self.model.run(self.sequence, keep)[self.positions]
 
 
 def compare(
@@ -81,19 +87,18 @@ def compare(
     return found.view(layers, positions)
 
 
-def same_length(run: LayerRun, other: OtherRun) -> list[int]:
-    """Return the other run's prompt, which has as many tokens; without one of its own, that of this run."""
-    if other.prompt and len(other.prompt) != len(run.prompt):
+def need_same_length(name: str, prompt: list[int], other: list[int]) -> None:
+    """Refuse two prompts of different length."""
+    if len(prompt) != len(other):
         msg = (
-            f"The prompt has {len(run.prompt)} tokens and source has {len(other.prompt)}; two runs are "
-            "compared position by position. Pass two prompts of as many tokens."
+            f"The prompt has {len(prompt)} tokens and {name} has {len(other)}; the two runs are compared "
+            "position by position. Pass two prompts of the same length in tokens."
         )
         raise PromptError(msg)
-    return other.prompt or run.prompt
 
 
 def refuse_too_large(model: Any, run: LayerRun) -> None:
-    """Refuse a run whose states would not fit into memory, before it starts."""
+    """Refuse a run whose states do not fit into memory, before it starts."""
     tokens, count = len(run.sequence), len(run.model.layers)
     estimate = 2 * tokens * count * model.hidden_size * model.dtype.itemsize
     refuse_beyond_memory(estimate, model.device, f"states of {count} layers × {tokens:,} tokens")

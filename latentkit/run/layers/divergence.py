@@ -1,4 +1,4 @@
-"""How far predictions are from a reference, read out of states without ever holding all logits.
+"""Divergences between predictions, computed from states without holding all logits at once.
 
 With a linear head z = W x, the cross term of KL(p ‖ q) needs p only through E_p[W] = pᵀW:
 
@@ -22,7 +22,7 @@ from latentkit.models.unrolled import Head
 __all__ = ["divergence_of_states"]
 
 _TILE = 2**19  # logits held at once: rows × tile, small enough for a processor's cache
-_FAINTEST = 1e-20  # a smaller sum of exponentials may have lost terms
+_SMALLEST = 1e-20  # a smaller sum of exponentials may have lost terms
 _SUMMED = 64  # terms added up in float32 before the sum goes on in float64
 _CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
 
@@ -44,13 +44,13 @@ def divergence_of_states(
     head : Head
         From states to logits.
     reference, approximation : Tensor [reference | row, hidden]
-        What stands before the head, normalised already.
+        Inputs of the head, already normalised.
     pair : Tensor [row]
         Which reference belongs to each row.
     name : str
         A key of `latentkit.criteria.DIVERGENCES`.
     other_head : Head, optional
-        Of the approximations, where they come from another model.
+        Head of the approximations, if they come from another model.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def divergence_of_states(
 
 
 def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor) -> Tensor:
-    """The identity, for rows that differ from their reference; equal states say the same."""
+    """Apply the identity to rows that differ from their reference; the others are exactly 0."""
     pair = pair.to(reference.device)
     found = torch.zeros(len(approximation), dtype=torch.float64, device=reference.device)
     differ = torch.nonzero((approximation != reference[pair]).any(1))[:, 0]
@@ -73,8 +73,8 @@ def _tiled_kl(head: Head, reference: Tensor, approximation: Tensor, pair: Tensor
     rows = torch.cat((reference, approximation[differ])).float() * head.scale
     total, expected = _sums(head, rows, count, None)
     log_total = total.log()
-    # Sums of exp(z) as it is are exact enough unless they run out of float32's range. NaN takes this way too.
-    if not ((total > _FAINTEST) & (total < torch.inf)).all() or not expected.isfinite().all():
+    # Unshifted sums of exp(z) are accurate unless they leave the range of float32; NaN is recomputed too.
+    if not ((total > _SMALLEST) & (total < torch.inf)).all() or not expected.isfinite().all():
         shift = _largest(head, rows)
         total, expected = _sums(head, rows, count, shift)
         log_total = shift.double() + total.log()
@@ -123,7 +123,7 @@ def _tiles(head: Head, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def _streamed(
     heads: tuple[Head, Head], reference: Tensor, approximation: Tensor, pair: Tensor, name: str
 ) -> Tensor:
-    """Whole distributions, as many rows at a time as fit into the chunk; each is computed once."""
+    """Compute whole distributions, a chunk of rows at a time; each is computed once."""
     head, other = heads
     between = criteria.DIVERGENCES[name].between
     found = torch.empty(len(approximation), dtype=torch.float64)
@@ -132,7 +132,7 @@ def _streamed(
     for start in range(0, len(reference), size):
         p = criteria.log_softmax(head.logits(reference[start : start + size]))
         rows = torch.nonzero((pair >= start) & (pair < start + size))[:, 0]
-        for chosen in torch.split(rows, len(p)):  # as many as p has, so that equal states round equally
+        for chosen in torch.split(rows, len(p)):  # chunks of equal size, so that equal states round equally
             q = criteria.log_softmax(other.logits(approximation[chosen.to(approximation.device)]))
             found[chosen] = between(p[(pair[chosen] - start).to(p.device)], q).double().cpu()
     return found

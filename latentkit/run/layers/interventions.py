@@ -1,11 +1,11 @@
-"""What can be done to a layer, by name: skip it, silence a part of it, add to its state, and more.
+"""Interventions on a layer, by name: skip it, zero a part of it, add to its output, and more.
 
-An intervention is a function of one `Intervened` block that returns the state after it. To add one::
+An intervention is a function of one `InterventionTarget` that returns the state after the block. To add one::
 
     def halve(block):
         return (block.state + block.run()) / 2
 
-    run_layer_kl(model, "Hello", do=halve)              # at once
+    run_layer_effect(model, "Hello", do=halve)          # directly
     INTERVENTIONS["halve"] = Intervention(halve)        # or by name, do="halve"
 """
 
@@ -26,12 +26,12 @@ from torch.overrides import TorchFunctionMode
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.unrolled import BlockCall, Layer
 
-__all__ = ["INTERVENTIONS", "Intervened", "Intervention", "intervention"]
+__all__ = ["INTERVENTIONS", "Intervention", "InterventionTarget", "intervention"]
 
 
 @dataclass(frozen=True)
-class Intervened:
-    """A block that something is done to.
+class InterventionTarget:
+    """The block that an intervention acts on, with its input.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class Intervened:
     prompt_length : int
         Tokens of the prompt; the positions after them are the continuation.
     value : Any
-        What was given as ``value=``.
+        The argument ``value`` of `run_layer_effect`.
     source : Tensor [batch, token, hidden] or None
-        The same block's output in the run of the other prompt.
+        The same block's output in the run of the prompt ``source``.
     """
 
     call: BlockCall
@@ -55,64 +55,67 @@ class Intervened:
 
     @property
     def state(self) -> Tensor:
-        """What goes into the block [batch, token, hidden]."""
+        """Input of the block [batch, token, hidden]."""
         return self.call.state
 
     def run(self, state: Tensor | None = None, **changes: Any) -> Tensor:
-        """Let the block do what it does, to its own state or another."""
+        """Run the block on its own input, or on another state."""
         return self.call.run(state, **changes)
 
 
-Apply = Callable[[Intervened], Tensor]
+Apply = Callable[[InterventionTarget], Tensor]
 
 
 class Intervention(NamedTuple):
-    """What is done, and what it asks for: "vector", "number" or "tokens" as ``value=``, or a "prompt"."""
+    """A function and the argument that it needs.
+
+    ``takes`` is "vector", "number" or "tokens" (passed as ``value``), "prompt" (as ``source``), or None.
+    """
 
     apply: Apply
     takes: str | None = None
 
 
-def identity(block: Intervened) -> Tensor:
-    """Change nothing: the control, whose effect is zero."""
+def identity(block: InterventionTarget) -> Tensor:
+    """Run the block unchanged: the control, whose effect is zero."""
     return block.run()
 
 
-def skip(block: Intervened) -> Tensor:
+def skip(block: InterventionTarget) -> Tensor:
     """Leave the block out."""
     return block.state
 
 
-def repeat(block: Intervened) -> Tensor:
+def repeat(block: InterventionTarget) -> Tensor:
     """Run the block twice."""
     return block.run(block.run())
 
 
-def zero_attention(block: Intervened) -> Tensor:
-    """Let the attention write nothing."""
+def zero_attention(block: InterventionTarget) -> Tensor:
+    """Set the output of the attention to zero."""
     with _edited(_alone(block, "attn", "attention"), torch.zeros_like):
         return block.run()
 
 
-def zero_mlp(block: Intervened) -> Tensor:
-    """Let the MLP write nothing."""
+def zero_mlp(block: InterventionTarget) -> Tensor:
+    """Set the output of the MLP to zero."""
     with _edited(_alone(block, "mlp", "feed_forward", "ffn", "moe"), torch.zeros_like):
         return block.run()
 
 
-def mean_attention(block: Intervened) -> Tensor:
-    """Let the attention write, at every position, its mean over the prompt."""
+def mean_attention(block: InterventionTarget) -> Tensor:
+    """Replace the output of the attention by its mean over the prompt."""
     with _edited(_alone(block, "attn", "attention"), _mean_over(block.prompt_length)):
         return block.run()
 
 
-def mean_mlp(block: Intervened) -> Tensor:
-    """Let the MLP write, at every position, its mean over the prompt."""
+def mean_mlp(block: InterventionTarget) -> Tensor:
+    """Replace the output of the MLP by its mean over the prompt."""
     with _edited(_alone(block, "mlp", "feed_forward", "ffn", "moe"), _mean_over(block.prompt_length)):
         return block.run()
 
 
-def add(block: Intervened) -> Tensor:
+def add(block: InterventionTarget) -> Tensor:
     """Add a vector to the block's output at every position."""
     out = block.run()
     vector = torch.as_tensor(np.asarray(block.value, dtype=np.float32)).to(out.device, out.dtype)
@@ -125,7 +128,7 @@ def add(block: Intervened) -> Tensor:
     return added
 
 
-def noise(block: Intervened) -> Tensor:
+def noise(block: InterventionTarget) -> Tensor:
     """Add noise to the block's output: in a random direction, ``value`` times as long as the state."""
     out = block.run()
     rows = []
@@ -139,16 +142,16 @@ def noise(block: Intervened) -> Tensor:
     return noisy
 
 
-def patch(block: Intervened) -> Tensor:
-    """Put the other prompt's state in the place of this one's, at all positions of the prompt."""
+def patch(block: InterventionTarget) -> Tensor:
+    """Replace the output by that of the other prompt's run, at all positions of the prompt."""
     assert block.source is not None
     out = block.run().clone()
     out[:, : block.prompt_length] = block.source[:, : block.prompt_length]
     return out
 
 
-def knock_out(block: Intervened) -> Tensor:
-    """Let no later position attend to the tokens of the span ``value``, in this block."""
+def knock_out(block: InterventionTarget) -> Tensor:
+    """Mask the tokens of the span ``value`` from all later positions, in this block."""
     count = block.state.shape[1]
     hidden = torch.zeros(count, dtype=torch.bool, device=block.state.device)
     hidden[block.value] = True
@@ -173,7 +176,7 @@ def knock_out(block: Intervened) -> Tensor:
     return out
 
 
-#: Interventions by name. To add one: a function, and a line here.
+#: Interventions by name. To add one: write a function and add a line here.
 INTERVENTIONS: dict[str, Intervention] = {
     "skip": Intervention(skip),
     "identity": Intervention(identity),
@@ -196,12 +199,12 @@ _TAKES = {
 
 
 def intervention(do: object, value: object, source: object, prompt_lengths: Sequence[int]) -> Intervention:
-    """Return the intervention of that name, or the function given, after a check of what it asks for.
+    """Return the intervention of that name, or the function given, and check its argument.
 
     Raises
     ------
     ArgumentError
-        If there is none of that name, or it asks for something else than it was given.
+        If the name is unknown, or ``value`` or ``source`` does not fit.
     """
     if callable(do):
         return Intervention(do)
@@ -217,7 +220,7 @@ def intervention(do: object, value: object, source: object, prompt_lengths: Sequ
         "tokens": isinstance(value, slice) and all(range(n)[value] for n in prompt_lengths),
     }
     if not fits[found.takes]:
-        needs = _TAKES.get(str(found.takes), "none")
+        needs = _TAKES.get(str(found.takes), "no value")
         msg = f"value is {value!r}; do={do!r} takes {needs}."
         raise ArgumentError(msg)
     if (found.takes == "prompt") != (source is not None):
@@ -227,8 +230,8 @@ def intervention(do: object, value: object, source: object, prompt_lengths: Sequ
     return found
 
 
-def _part(block: Intervened, *names: str) -> nn.Module:
-    """Find the attention or the MLP among the block's members, by what everybody calls them."""
+def _part(block: InterventionTarget, *names: str) -> nn.Module:
+    """Find the attention or the MLP among the block's members, by the usual names."""
     for name, part in block.call.module.named_children():
         if any(known in name.lower() for known in names) and "norm" not in name.lower():
             return part
@@ -237,13 +240,13 @@ def _part(block: Intervened, *names: str) -> nn.Module:
     raise ArgumentError(msg)
 
 
-def _alone(block: Intervened, *names: str) -> nn.Module:
-    """Find a part whose output is only what it writes: some add the residual stream themselves."""
+def _alone(block: InterventionTarget, *names: str) -> nn.Module:
+    """Find a part that does not add the residual stream itself."""
     part = _part(block, *names)
     if "residual" in inspect.signature(part.forward).parameters:
         msg = (
-            f"The {type(part).__name__} of {block.layer} adds the residual stream itself, so it cannot be "
-            "silenced alone. Pass a function as do=."
+            f"The {type(part).__name__} of {block.layer} adds the residual stream itself, so its output "
+            "cannot be replaced alone. Pass a function as do=."
         )
         raise ArgumentError(msg)
     return part
@@ -251,7 +254,7 @@ def _alone(block: Intervened, *names: str) -> nn.Module:
 
 @contextmanager
 def _edited(part: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Change what a part of the block returns."""
+    """Apply a function to the output of a part of the block."""
 
     def hook(_module: nn.Module, _args: Any, out: Any) -> Any:
         return (edit(out[0]), *out[1:]) if isinstance(out, tuple) else edit(out)
@@ -268,7 +271,7 @@ def _mean_over(prompt_length: int) -> Callable[[Tensor], Tensor]:
 
 
 class _MaskedAttention(TorchFunctionMode):
-    """Gives torch's attention another mask: for blocks that make their own."""
+    """Replaces the mask in calls of torch's attention, for blocks that make their own."""
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
