@@ -1,17 +1,17 @@
-# The two commands of the README are `make lab` and `make test`. Each is all the set-up there is: the first call
-# makes .venv and installs into it, a later one starts at once.
+# The README's two commands, `make lab` and `make test`, need no other set-up: the first call creates .venv and
+# installs into it, later calls start at once.
 #
 #   make lab                      JupyterLab on the lessons
 #   make lab ARGS="--port=8889"   the same, with options for JupyterLab
-#   make test                     every gate that a change has to pass
+#   make test                     every check that a change has to pass
 #   make test ARGS="-k faust"     the same, with options for pytest
-#   make lint                     the gates that take seconds
-#   make notebooks                build and run every lesson's .ipynb from the .py beside it
-#   make nano CORPUS=folder       train nano anew from the corpus's files, into runs/nano/both/model
-#   make constraints              write constraints.txt anew from what installs today
-#   make clean                    remove what these leave behind, .venv too
+#   make lint                     the checks that take seconds
+#   make notebooks                build and run the .ipynb of every lesson from its .py
+#   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/both/model
+#   make constraints              rewrite constraints.txt from the versions that pip installs today
+#   make clean                    remove what these commands leave behind, .venv too
 #
-# On Linux pip brings torch with everything for NVIDIA cards (gigabytes). Without such a card, say on the first call
+# On Linux pip installs torch with its libraries for NVIDIA cards (gigabytes). Without such a card, use for the first call
 #   make lab TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 SHELL := bash
@@ -24,7 +24,7 @@ VENV ?= .venv
 TORCH_INDEX ?=
 ARGS ?=
 
-# Called as modules, so that the environment still works when its folder was moved.
+# Tools are called as modules, so the environment still works after its folder was moved.
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -37,7 +37,7 @@ lab: $(VENV)/.lab
 	$(python) -m latentkit.cli lab $(ARGS)
 
 test: lint
-	HF_HUB_OFFLINE=1 $(python) -m pytest $(ARGS)
+	HF_HUB_OFFLINE=1 $(python) -m pytest -n logical --maxprocesses=4 $(ARGS)
 
 lint: $(VENV)/.test
 	$(python) -m ruff check .
@@ -68,15 +68,15 @@ nano: $(VENV)/.test
 	$(call train,both) $(call from,quieter) --tokens 7500000 --tasks 0.43 $(call text,0.44,0.03,0.04,0.06) \
 	  $(call held,0.15) recurrence_ramp=0 decay=0.6 $(ARGS)
 
-# The stamp is made last, so an interrupted install is taken up again; it is older than pyproject.toml after a change.
+# The stamp is written last, so an interrupted installation is repeated; a change of pyproject.toml makes it outdated.
 $(VENV)/.lab $(VENV)/.test: $(VENV)/.%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"latentkit needs Python 3.11 or newer, $(PYTHON) is {sys.version.split()[0]}. Name another one: make $* PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(pip_install) --constraint constraints.txt --editable ".[$*]"
-	@touch $@ $(if $(filter test,$*),$(VENV)/.lab)  # the tests have all that the lessons need
+	@touch $@ $(if $(filter test,$*),$(VENV)/.lab)  # the tests' requirements include those of the lessons
 
-# A new environment each time: what was installed by hand must not get into the list. torch stays where it is;
-# raise TORCH by hand. "+cpu" is the build of one machine, not the version.
+# A new environment each time, so that packages installed by hand stay out of the list. torch keeps its version:
+# change TORCH by hand. "+cpu" names a build, not a version.
 TORCH ?= 2.13.0
 constraints:
 	rm -rf .venv-constraints

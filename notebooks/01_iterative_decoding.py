@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What would it say if stopped now?
 #
-# In the first lesson nano guessed how one sentence goes on. Now it writes by itself: it names a token, reads
-# it, names the next. Each of these tokens has its own iterations. *At which of them is a word decided, and
-# would the text be the same with fewer?*
+# In the first lesson nano predicted how one sentence continues. Now it writes a text: it predicts a token,
+# reads it, and predicts the next one. Each token has its own iterations. *At which iteration is a token
+# decided, and would the text be the same with fewer iterations?*
 
 # %%
 import numpy as np
@@ -19,9 +19,9 @@ model = lk.load_model("nano")
 # %% [markdown]
 # ## A text of sixteen tokens
 #
-# `run_decoding` lets the model write and keeps notes. We ask for sixteen tokens with 64 iterations each. At
-# the end of a turn a chat model would fall silent; `stop=()` tells it to go on, so that there always are
-# sixteen. Signs such as `<|end_turn|>` are tokens too: they mark where one speaker ends and the next begins.
+# `run_decoding` lets the model write and records every iteration. We ask for sixteen tokens with 64
+# iterations each. A chat model stops at the end of its turn; with `stop=()` it continues, so that there are
+# always sixteen tokens. Marks such as `<|end_turn|>` are tokens too: they separate the speakers of a chat.
 
 # %%
 prompt = "It was a dark night, and the old man"
@@ -29,9 +29,9 @@ trace = lk.run_decoding(model, prompt, new_tokens=16, iterations=64, stop=(), re
 print(prompt + " ▸" + "".join(trace.token_text.values))
 
 # %% [markdown]
-# What stands behind ▸ was written by nano. It always took the likeliest token; this is called *greedy*
-# decoding. The trace has one row for each new token, the `generated_token`, and one column for each
-# iteration. In every cell it keeps the likeliest tokens, as if the model had been stopped there.
+# nano wrote everything after ▸. It always took the likeliest token; this is called *greedy* decoding. The
+# trace has one row for each new token (`generated_token`) and one column for each iteration. Every cell holds
+# the likeliest tokens, as if the model had stopped there.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -40,26 +40,26 @@ print(dict(trace.readout_text.sizes))
 # %% [markdown]
 # ## The text at each iteration
 #
-# **Predict first.** After one single iteration, how many of the sixteen tokens are already the right ones,
-# that is, those of the text above? Write down a number.
+# **Predict first.** After a single iteration, how many of the sixteen tokens are already those of the text
+# above? Write down a number.
 #
-# The slider "Iteration" shows what each place would be if it had been stopped there; a dashed border means:
-# another token than the one in the text. "Token" chooses the place whose likeliest tokens are listed below.
+# The slider "Iteration" shows the token at each place if the model had stopped there; a dashed border marks a
+# token that differs from the text. "Token" selects the place whose likeliest tokens are listed below. Places
+# are counted from 0.
 
 # %%
 lk.slide_decoding(trace, iteration=1)
 
 # %% [markdown]
-# The *explorer* shows all cells at once. Walk through its heatmap with the arrow keys and read, at each place
-# and iteration, what the model would say and how sure it would be.
+# The *explorer* shows all cells at once. Move through its heatmap with the arrow keys and read, for each
+# place and iteration, the likeliest token and its probability.
 
 # %%
 lk.explore(trace, iteration=1)
 
 # %% [markdown]
-# The same in one picture: a row for each token, a column for each iteration. A token is written where it
-# becomes the likeliest, and the colour tells its probability. The picture ends some time after the last
-# change.
+# The same in one picture: a row for each token, a column for each iteration. A token is printed where it
+# becomes the likeliest, and the colour is its probability. The picture ends some time after the last change.
 
 # %%
 best = trace.readout_id.isel(rank=0)
@@ -68,27 +68,27 @@ decided = (trace.iteration.where(wrong).max("iteration") + 1).fillna(0).astype(i
 end = min(max(8, 2 * int(decided.max())), 64)
 with_alt(lk.plot_decoding(trace, iterations=slice(0, end + 1)))
 
-# %%
-assert not wrong.sel(iteration=64).any()  # at the end stands the token that was taken
+# %% jupyter={"source_hidden": true}
+assert not wrong.sel(iteration=64).any()  # the last readout is the token that was taken
 right = [int((~wrong.sel(iteration=i)).sum()) for i in (0, 1, 2, 4, 8)]
 half = int(np.sort(decided)[decided.size // 2 - 1])
 Markdown(
     f"Right after 0, 1, 2, 4 and 8 iterations: {', '.join(map(str, right))} of {decided.size} tokens. "
-    f"Half of the tokens are decided for good by iteration {half}; the first one, "
+    f"Half of the tokens no longer change from iteration {half} on; the first one, "
     f"`{trace.token_text.values[0]!r}`, from iteration {int(decided[0])} on."
 )
 
 # %% [markdown]
-# Iteration 0 is the random start. What is right there is luck, or was told by the earlier tokens: the layers
-# behind the repeated block look at them too, and those had been finished.
+# Iteration 0 is the random start. A right token there is luck, or it follows from the earlier tokens: the
+# layers after the repeated block read those too, and their states were complete.
 #
-# ## Written anew with fewer iterations
+# ## Decoding again with fewer iterations
 #
-# The slider told only half of the truth. It judged each place *after the words that were really taken before
-# it*. A model that is stopped early must go on from its own words, and one other word may change all that
-# follow. So let us decode the text anew, with *r* = 1, 2, 4, … iterations for every token.
+# The slider showed only half of the truth. It judged each place *after the tokens that were really taken
+# before it*. A model that stops early must continue from its own tokens, and one different token may change
+# all that follow. So we decode the text again, with *r* = 1, 2, 4, … iterations for every token.
 #
-# **Predict first.** How many different texts will come out?
+# **Predict first.** How many different texts will there be?
 
 # %%
 runs = {
@@ -99,19 +99,19 @@ texts = {r: "".join(run.token_text.values) for r, run in runs.items()}
 for r, text in texts.items():
     print(f"r = {r:>2}: {text!r}")
 
-# %%
+# %% jupyter={"source_hidden": true}
 enough = min(r for r in runs if all(texts[more] == texts[64] for more in runs if more >= r))
 parted = int((runs[1].token_id == trace.token_id).values.cumprod().sum())
-alone = f"goes its own way at place {parted}" if parted < 16 else "is the same already"
+alone = f"differs from place {parted} on" if parted < 16 else "is already the same"
 assert texts[64] == "".join(trace.token_text.values)
 Markdown(
     f"The number of different texts is {len(set(texts.values()))}. With a single iteration the text {alone}; "
-    f"from {enough} on these runs all say the same."
+    f"from {enough} on, all these runs write the same text."
 )
 
 # %% [markdown]
-# For the very first new token both ways of asking must agree, because nothing was written before it: to stop
-# it after *r* iterations is to read the trace at iteration *r*.
+# For the first new token both methods must agree, because nothing was written before it: stopping it after
+# *r* iterations is the same as reading the trace at iteration *r*.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -122,12 +122,12 @@ print(f"{sum(agree)} of {len(agree)} agree")
 # %% [markdown]
 # ## A token among its rivals
 #
-# The winner says little about how close it was. The **rank** of a token is its place in the list of guesses,
-# 1 being the likeliest. We choose the first place whose guess after one iteration was not yet the right one
-# (or the very first place, if there is none) and follow two tokens there: the one that was taken, and its
-# rival.
+# The top token alone does not show how close the decision was. The **rank** of a token is its position in the
+# list of predictions; rank 1 is the likeliest. We take the first place whose top token after one iteration
+# was not yet the final one (or place 0, if there is none) and follow two tokens there: the one that was
+# taken, and its rival.
 #
-# **Predict first.** Does the right token climb step by step, or does it jump?
+# **Predict first.** Does the final token rise step by step, or does it jump?
 
 # %%
 late = np.flatnonzero(wrong.sel(iteration=1))
@@ -137,35 +137,35 @@ taken = int(trace.token_id[place])
 rival = early if early != taken else runner_up
 with_alt(lk.plot_rank(trace.sel(iteration=slice(0, end)), taken, rival, at=place))
 
-# %%
+# %% jupyter={"source_hidden": true}
 rank = lk.readout_rank(trace, taken).isel(generated_token=place) + 1
 known = rank.dropna("iteration")
 chance = trace.readout_probability.isel(rank=0).isel(generated_token=place)
 assert rank.sel(iteration=64) == 1
 Markdown(
-    f"At place {place}, `{trace.token_text.values[place]!r}` first comes among the ten likeliest at "
-    f"iteration {int(known.iteration[0])}, as number {int(known[0])}, and stays the likeliest from iteration "
+    f"At place {place}, `{trace.token_text.values[place]!r}` is first among the ten likeliest at iteration "
+    f"{int(known.iteration[0])}, with rank {int(known[0])}, and stays the likeliest from iteration "
     f"{int(decided[place])} on. At the end its probability is {chance.sel(iteration=64).item():.0%}. "
-    f"(The trace keeps {trace.sizes['rank']} guesses, so a line has gaps where a token ranks lower.)"
+    f"(The trace keeps {trace.sizes['rank']} tokens per cell, so a line has gaps where a token ranks lower.)"
 )
 
 # %% [markdown]
 # ## Two lenses
 #
-# How can a state be read before it is finished? So far we looked through the **coda lens**: the layers behind
-# the repeated block (the *coda*) and then the output matrix (the *head*), just as the model itself would have
-# done. The **logit lens** leaves the coda out and gives the state to the head at once
+# How can we read a state before the last iteration? So far we used the **coda lens**: the layers after the
+# repeated block (the *coda*) and then the output matrix (the *head*), exactly as in the model itself. The
+# **logit lens** skips the coda and applies the head directly to the state
 # ([nostalgebraist, 2020](https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpreting-gpt-the-logit-lens)).
-# It was invented for ordinary models, whose layers all lead up to the head.
+# It was invented for ordinary models, in which every layer leads towards the head.
 #
-# **Predict first.** Will both lenses find the first new token, and which one first?
+# **Predict first.** Will both lenses find the first new token, and which one finds it first?
 
 # %%
 first = int(trace.token_id[0])
 lens = lk.run_lens(model, prompt, iterations=32, watch=[first], progress=False)
 with_alt(lk.plot_rank(lens, first))
 
-# %%
+# %% jupyter={"source_hidden": true}
 coda = lens.readout_id.sel(lens="coda").isel(rank=0, block=-1)
 assert (coda.values == best[0].sel(iteration=slice(1, 32)).values).all()  # the lens of the model itself
 ends = lk.readout_rank(lens, first).isel(iteration=-1, block=-1) + 1
@@ -173,27 +173,26 @@ seen, bare = int(ends.sel(lens="coda")), int(ends.sel(lens="logit"))
 Markdown(
     f"After 32 iterations `{trace.token_text.values[0]!r}` has rank {seen} through the coda lens and rank "
     f"{bare:,} through the logit lens, of {model.vocab_size:,} tokens. "
-    + ("Both find it." if bare == seen else "The two lenses see the same state and tell different stories.")
+    + ("Both find it." if bare == seen else "The two lenses read the same state and give different answers.")
 )
 
 # %% [markdown]
 # A lens that finds nothing does not prove that nothing is there. Lu et al. (2025), *Latent Chain-of-Thought?
 # Decoding the Depth-Recurrent Transformer*, [arXiv:2507.02199](https://arxiv.org/abs/2507.02199), used both
 # lenses on Huginn, whose repeated block consists of four layers, and report that what can be read in a state
-# depends heavily on the layer and on the lens. So say which lens you used whenever you say what a state
-# holds.
+# depends strongly on the layer and on the lens. So always state which lens you used.
 #
 # ## Why sixteen tokens do not cost sixteen texts
 #
-# To name a token, the model looks back at all earlier ones: at what they were in the *same* iteration. It
-# could compute that again for every new token. It does not, it keeps a **cache**: what later tokens need of
-# each earlier token, for every iteration.
+# To predict a token, the model reads all earlier tokens, as they were in the *same* iteration. It could
+# compute these again for every new token. Instead it keeps a **cache**: what later tokens need from each
+# earlier token, for every iteration.
 
 # %%
 options = {"new_tokens": 6, "iterations": 8, "stop": (), "readout_top": 0, "progress": False}
 cached = lk.run_decoding(model, prompt, **options)
 reread = lk.run_decoding(model, prompt, cache=None, **options)
-assert (cached.token_id == reread.token_id).all()  # the cache changes nothing but the work
+assert (cached.token_id == reread.token_id).all()  # the cache changes only the amount of work
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -203,9 +202,10 @@ once = length + new - 1
 print(f"token states to iterate: {again} without a cache, {once} with it, {again / once:.1f} times fewer")
 
 # %% [markdown]
-# The price is memory, and a model that repeats its block pays it for every iteration. Geiping et al. (2025),
-# [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), let iterations share places in the cache. With
-# `cache="latest-m4-compress-s16"` a token has 16 places, and later iterations overwrite earlier ones.
+# The cache costs memory, and a model that repeats its block needs this memory for every iteration. Geiping et
+# al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), let iterations share entries of the cache.
+# With `cache="latest-m4-compress-s16"` a token has 16 entries, and later iterations overwrite earlier ones.
+# This is the memory for this text:
 
 # %%
 sizes = {
@@ -213,15 +213,15 @@ sizes = {
     for name in ("full", "latest-m4-compress-s16")
 }
 assert sizes["latest-m4-compress-s16"] < sizes["full"]
-Markdown("; ".join(f"`{name}`: {size:.2f} MiB" for name, size in sizes.items()) + " for this text.")
+pd.Series(sizes, name="MiB").round(2)
 
 # %% [markdown]
 # ## A warm start
 #
-# Every token began at a random state. The token before it has just been finished: why not begin where that
-# one ended? This is a **warm start**. (The tokens of the prompt and the first new one have no such start.)
+# Every token started at a random state. Why not start at the final state of the token before it? This is a
+# **warm start**. (The tokens of the prompt and the first new one have no such start.)
 #
-# **Predict first.** Will a warm start come to rest in fewer iterations? And will the text be the same?
+# **Predict first.** Does a warm start converge in fewer iterations? And will the text be the same?
 
 # %%
 warm = lk.run_decoding(
@@ -235,15 +235,15 @@ median = {
 table = pd.DataFrame({name: line.astype(float).to_series() for name, line in median.items()})
 table.loc[[0, 1, 2, 4, 8, 16]].round(3)
 
-# %%
+# %% jupyter={"source_hidden": true}
 same = int((warm.token_id == trace.token_id).sum())
 begin = [line.sel(iteration=0).item() for line in median.values()]
-behind = [line.sel(iteration=4).item() for line in median.values()]
+later = [line.sel(iteration=4).item() for line in median.values()]
 Markdown(
     f"The median distance to the last state is {begin[0]:.1f} at a random start and {begin[1]:.1f} at a "
-    f"warm one: the state of another word is {'nearer' if begin[1] < begin[0] else 'no nearer'} than noise. "
-    f"After 4 iterations it is {behind[0]:.2g} and {behind[1]:.2g}, so the head start "
-    f"{'is kept' if behind[1] < behind[0] and begin[1] < begin[0] else 'is of little use'}. "
+    f"warm one: the state of another token is {'nearer' if begin[1] < begin[0] else 'no nearer'} than noise. "
+    f"After 4 iterations it is {later[0]:.2g} and {later[1]:.2g}, so the head start "
+    f"{'remains' if later[1] < later[0] and begin[1] < begin[0] else 'is of little use'}. "
     f"Of the 16 tokens, {same} are the same."
 )
 
@@ -267,11 +267,11 @@ exercise.solution()
 # %% [markdown]
 # ## What you can say now
 #
-# * Each token has its own iterations, and some are decided before others.
-# * "If it were stopped here" can mean two things: each word judged after the words really taken, or the whole
-#   text written anew. Only the second is what a faster model would write.
+# * Each token has its own iterations, and some are decided earlier than others.
+# * "If it were stopped here" can mean two things: each token judged after the tokens really taken, or the
+#   whole text decoded again. Only the second is what a faster model would write.
 # * What can be read in a state depends on the lens.
 #
 # Change the prompt and choose *Run → Run All Cells*; or let nano answer a question with `chat=True`. How
-# states come to rest is the subject of [02_convergence](02_convergence.ipynb); when to stop, and what it
-# costs, that of [06_when_to_stop](06_when_to_stop.ipynb).
+# states converge is the subject of [02_convergence](02_convergence.ipynb); when to stop, and what it costs,
+# is the subject of [06_when_to_stop](06_when_to_stop.ipynb).

@@ -94,7 +94,7 @@ with_alt(lk.plot_settling(safety, tokens=rows))
 # Now the two readings, as sentences that could be false. In the published picture the start is near 100, so
 # "near 10" is a tenth of it, and the dark end of the scale, 1, is a hundredth.
 
-# %%
+# %% jupyter={"source_hidden": true}
 names = [" really", " wrong"]
 relative = safety.distance / safety.distance.sel(iteration=0)
 key = [lk.token_slice(safety, name, occurrence=-1).start for name in names]
@@ -117,7 +117,7 @@ settled = lk.settling_iteration(safety).isel(token=rows).fillna(65).mean("seed")
 table = settled.to_dataframe("settled at iteration")[["token_text", "settled at iteration"]]
 table.sort_values("settled at iteration", ascending=False, kind="stable").head(6)
 
-# %%
+# %% jupyter={"source_hidden": true}
 behind = int((settled > settled.sel(token=key).max()).sum())
 assert 0 <= behind < settled.size
 Markdown(
@@ -134,7 +134,7 @@ Markdown(
 # apart we need prompts that are **harmless and otherwise the same**: as many tokens, the same sentence, two
 # words replaced.
 
-# %%
+# %% jupyter={"source_hidden": true}
 lengths = {name: len(model.tokenizer.encode(text)) for name, text in prompts.HARMLESS.items()}
 like = [name for name, n in lengths.items() if n == len(model.tokenizer.encode(prompts.SAFETY))][:4]
 assert len(like) >= 2
@@ -166,7 +166,7 @@ columns |= {name: pair[name] for name in ("difference", "low", "high", "later")}
 both = pd.DataFrame({name: column.values for name, column in columns.items()}, index=pair.token.values)
 both.round(2)[(both["safety"] != both[like[0]]) | (both["later"] != "neither")]
 
-# %%
+# %% jupyter={"source_hidden": true}
 mean, low, high = (pair[name].item() for name in ("mean_difference", "mean_low", "mean_high"))
 assert low <= mean <= high
 sure = "leaves out 0" if low > 0 or high < 0 else "holds 0, so the order of the two may be chance"
@@ -181,7 +181,7 @@ Markdown(
 # But what does the interval *know*? It comes from five random starts of the *same two prompts*. It says
 # that the two differ, and not why. So ask it about two prompts that are both harmless.
 
-# %%
+# %% jupyter={"source_hidden": true}
 every = {"safety": safety, **harmless}
 cut = {name: trace.isel(token=rows) for name, trace in every.items()}
 found = {(a, b): lk.compare_settling(cut[a], cut[b]) for i, a in enumerate(cut) for b in list(cut)[i + 1 :]}
@@ -225,7 +225,7 @@ exercise.hint()
 # %%
 exercise.solution()
 
-# %%
+# %% jupyter={"source_hidden": true}
 assert 0 <= spread <= 64
 Markdown(
     f"From the quickest of these {len(means)} prompts to the slowest it is {spread:.2g} iterations. With so "

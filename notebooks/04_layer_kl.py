@@ -59,7 +59,7 @@ assert (effect["stack"].sel(layer=[0, 27]) == ["prelude", "coda"]).all()
 print(f"{effect.layers_of_model} layers in all, of which {effect.sizes['layer']} are drawn,")
 print(f"for {effect.sizes['generated_token']} new tokens")
 
-# %%
+# %% jupyter={"source_hidden": true}
 new = "".join(effect["token_text"].values)
 Markdown(
     f"The core runs {effect.iterations} times. This is what nano writes after the text, each time the "
@@ -87,7 +87,7 @@ lk.explore(effect)
 # %%
 with_alt(lk.plot_layer_kl(effect, annotate=True))
 
-# %%
+# %% jupyter={"source_hidden": true}
 mean = effect.kl.mean("generated_token")
 core = mean.where(effect["stack"] == "core", drop=True)
 around = mean.sel(layer=[0, 27])
@@ -115,7 +115,7 @@ Markdown(
 lens = lk.run_layer_lens(model, text, layers=rows, progress=False)
 with_alt(lk.plot_layer_kl(lens, annotate=True))
 
-# %%
+# %% jupyter={"source_hidden": true}
 assert (lens.kl.sel(layer=27) == 0).all()
 guess = lens.kl.mean("generated_token")
 Markdown(
@@ -139,7 +139,7 @@ other = text.replace("3", "9")
 two = lk.run_layer_difference(model, text, other, layers=rows, progress=False)
 with_alt(lk.plot_layer_kl(two, annotate=True))
 
-# %%
+# %% jupyter={"source_hidden": true}
 apart = two.kl.mean("generated_token")
 change = (apart.sel(layer=21) - apart.sel(layer=15)).item()
 Markdown(
@@ -167,7 +167,7 @@ table = xr.Dataset(
 )
 table.to_dataframe().round(4)
 
-# %%
+# %% jupyter={"source_hidden": true}
 darkest = {
     name.replace("_", " "): sorted(values["layer"].values[values > 0.99 * values.max()].tolist())
     for name, values in table.items()
@@ -203,7 +203,7 @@ ax = lk.plot_layer_profile(whole)
 ax.set_yscale("log", nonpositive="mask")
 with_alt(ax)
 
-# %%
+# %% jupyter={"source_hidden": true}
 core = whole.kl.mean("generated_token").where(whole["stack"] == "core", drop=True)
 assert (core["block"] == 0).all()
 assert core.max() > core.min()
@@ -246,7 +246,7 @@ for ax, result in zip(places, (results[2], results[-1]), strict=True):
     lk.plot_layer_kl(result, limits=limits, title=f"{result.iterations} iterations", ax=ax)
 with_alt(figure)
 
-# %%
+# %% jupyter={"source_hidden": true}
 first = [result.kl.sel(layer=1).mean().item() for result in results]
 assert first[0] > first[-1]
 Markdown(

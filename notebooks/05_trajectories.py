@@ -85,7 +85,7 @@ lk.slide_trajectory(early, components=(1, 2, 3))
 # %%
 with_alt(lk.plot_trajectory(early, tokens=slice(-6, None), components=(1, 2, 3)))
 
-# %%
+# %% jupyter={"source_hidden": true}
 shared = lk.principal_components(early, components=3).explained
 ends = trace.state.isel(iteration=-1)
 apart = float(((ends - ends.mean("token")) ** 2).sum("hidden").mean() ** 0.5)
@@ -109,7 +109,7 @@ school = lk.token_slice(safety, " school")
 seen = {"this sentence": trace, "the safety prompt": safety, "“school”": safety.isel(token=school)}
 pd.DataFrame({name: lk.trajectory_kind(part).kind.to_series().value_counts() for name, part in seen.items()})
 
-# %%
+# %% jupyter={"source_hidden": true}
 kinds = lk.trajectory_kind(safety).kind
 moving = kinds.values[kinds.values != "fixed point"].tolist()
 others = ", ".join(f"{moving.count(kind)} {kind}" for kind in sorted(set(moving)))
@@ -141,7 +141,7 @@ pd.DataFrame(last.values.round(4), index=last.start.values, columns=last.other_s
 # Each number compares where two starts end, for the last token: it is the *cosine* between the two ends. 1
 # means the same direction, 0 means that they have nothing in common.
 
-# %%
+# %% jupyter={"source_hidden": true}
 begin = lk.run_recurrence(model, text, seed=[0, 1], iterations=1, keep_states=True, **options).state
 first, second = begin.isel(token=-1, iteration=0).values
 at_start = float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
@@ -171,7 +171,7 @@ gap = lk.trace_distance(trace, kicked).to_dataset(name="distance")
 ax = lk.plot_convergence(gap, iterations=slice(16, 49), title="Distance between the two runs")
 with_alt(ax)
 
-# %%
+# %% jupyter={"source_hidden": true}
 size = gap.distance.sel(iteration=20, token=pushed).item()
 before, after = gap.distance.isel(token=slice(0, pushed)), gap.distance.isel(token=slice(pushed + 1, None))
 assert before.max() == 0  # a token sees only what stands before it
@@ -201,7 +201,7 @@ fell = lk.contraction_rate(trace).rate
 columns = {"token": bowl.token_text, "how it fell": fell, "at the limit": bowl.spectral_radius}
 pd.DataFrame(columns).round(2)
 
-# %%
+# %% jupyter={"source_hidden": true}
 radius = bowl.spectral_radius
 assert (radius >= 0).all()
 Markdown(
@@ -240,7 +240,7 @@ coarse = runs["nano in bfloat16"]
 # %%
 with_alt(lk.plot_runs(runs))
 
-# %%
+# %% jupyter={"source_hidden": true}
 floor, expected = lk.measured_floor(coarse).median().item(), lk.noise_floor("bfloat16", model.hidden_size)
 rates = {name: lk.contraction_rate(run).rate.median().item() for name, run in runs.items()}
 assert expected / 8 < floor < expected * 8

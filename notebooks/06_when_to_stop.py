@@ -99,7 +99,7 @@ ax = lk.plot_exits(trace, baseline=True)
 ax.set_xlim(0.5, 1.01)
 with_alt(ax)
 
-# %%
+# %% jupyter={"source_hidden": true}
 best = lk.exit_iteration(trace, "kl")
 mean, paid = best.exit_iteration.mean().item(), best.kl.mean().item()
 fixed = trace.kl.mean("generated_token")  # the black line
@@ -125,6 +125,9 @@ Markdown(
 # %%
 options = {"new_tokens": 24, "iterations": 64, "stop": (), "progress": False}
 real = lk.run_decoding(model, prompt, exit="kl", cache="latest-m4", **options)
+print(prompt + " ▸" + "".join(real.token_text.values))
+
+# %% jupyter={"source_hidden": true}
 same = real.token_id.values == trace.token_id.values
 alike = max(int(same.cumprod().sum()), 1)  # the words before the first difference
 apart = abs(real.iterations_used - best.exit_iteration)[:alike].mean().item()
@@ -145,7 +148,7 @@ Markdown(
 # %%
 asked = {"composition": (1, 2, 3, 4), "addition": (2, 3)}  # kinds, and their steps
 
-# %%
+# %% jupyter={"source_hidden": true}
 examples = {kind: make_problem(kind, seed=1, steps=max(several)) for kind, several in asked.items()}
 lines = [
     f"* *{kind}*: {MEANINGS[kind]}. With {each.steps} steps: `{each.prompt}{each.answer}`"
@@ -197,7 +200,7 @@ summary = pd.DataFrame({name: column.to_series() for name, column in columns.ite
 shown = dict.fromkeys(["r = 1", "r = 64", "from", "to", "commonest answer"], "{:.0%}")
 summary.style.format(shown).set_uuid("shares")
 
-# %%
+# %% jupyter={"source_hidden": true}
 enough = (shares.share >= last.low).idxmax("iteration")  # first r within the interval of the last
 gained = [str(name) for name in found.task.values[clearly.values]]
 seeing = int((last.low > guess).sum())

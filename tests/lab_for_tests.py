@@ -1,8 +1,9 @@
-"""A running JupyterLab on a copy of the lessons, and what a test does with it in headless Chromium.
+"""JupyterLab on a copy of the lessons, driven in headless Chromium.
 
-A module of browser tests says ``pytestmark = IN_BROWSER`` and takes the fixtures ``lab`` and ``browser``.
-The files of the project are never run in place. What the pages look like is saved in test-results/, to be
-looked at.
+A module of browser tests sets ``pytestmark = IN_BROWSER`` and takes fixtures ``lab`` and ``browser``,
+which start once per session. `lesson_page` makes a fixture that runs a lesson once for all tests of a module.
+Waiting follows the page and the kernel; the limits below only end a test that hangs. Screenshots are saved
+in test-results/.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -34,12 +35,14 @@ SCREENSHOTS = PROJECT / "test-results"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
-SECOND = 1000  # Playwright counts in milliseconds
-START, RUN, REDRAW = 120 * SECOND, 240 * SECOND, 30 * SECOND  # for two slow cores that have other work too
+# Playwright counts in milliseconds. Far above what a busy machine needs.
+SECOND = 1000
+LIMIT = 300 * SECOND  # for one change of the page
+RUN_LIMIT = 1200 * SECOND  # for all cells of a notebook
 
 IN_BROWSER = [
     pytest.mark.browser,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (on Debian: apt-get install chromium)"),
 ]
 
@@ -60,9 +63,15 @@ class Lab(NamedTuple):
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
+    def shut_down(self, path: str) -> None:
+        """End the kernel of a notebook."""
+        for session in json.loads(self.api("sessions")):
+            if session["path"] == path:
+                self.api(f"sessions/{session['id']}", method="DELETE")
+
 
 def _wait_until_it_answers(lab: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START / SECOND
+    end = time.monotonic() + LIMIT / SECOND
     while time.monotonic() < end:
         assert process.poll() is None, f"JupyterLab ended:\n{log.read_text()}"
         try:
@@ -71,7 +80,7 @@ def _wait_until_it_answers(lab: Lab, process: subprocess.Popen[bytes], log: Path
             time.sleep(0.2)
         else:
             return
-    pytest.fail(f"JupyterLab did not answer within {START / SECOND:.0f} s:\n{log.read_text()}")
+    pytest.fail(f"JupyterLab did not answer within {LIMIT / SECOND:.0f} s:\n{log.read_text()}")
 
 
 def _free_port() -> int:
@@ -79,7 +88,7 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """`latentkit lab` on a copy of the lessons: once as they are, once in unrun/ without any output."""
     home = tmp_path_factory.mktemp("lab")
@@ -105,6 +114,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
     command = [sys.executable, "-m", "latentkit.cli", "lab", "--no-browser"]
     command += [f"--port={urlsplit(lab.address).port}", f"--IdentityProvider.token={lab.token}"]
+    command.append("--LabApp.expose_app_in_browser=True")
     log = home / "log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=home, env=environment, stdout=out, stderr=out)
@@ -120,9 +130,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 process.wait()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=REDRAW)
+    expect.set_options(timeout=LIMIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
@@ -134,19 +144,18 @@ def opened(lab: Lab, browser: Browser, path: str) -> Iterator[Page]:
     """Open a notebook; afterwards the browser must not have complained or reached for another machine."""
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(REDRAW)
+    context.set_default_timeout(LIMIT)
     page = context.new_page()
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
     page.on("request", lambda asked: complaints.append(asked.url) if _is_elsewhere(asked.url) else None)
     try:
-        page.goto(lab.open(path), timeout=START)
-        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for(timeout=START)
+        page.goto(lab.open(path))
+        page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
         yield page
     finally:
         context.close()
-        for session in json.loads(lab.api("sessions")):
-            lab.api(f"sessions/{session['id']}", method="DELETE")
+        lab.shut_down(path)
     assert complaints == []
 
 
@@ -156,30 +165,61 @@ def _is_elsewhere(url: str) -> bool:
 
 @contextmanager
 def running(lab: Lab, browser: Browser, name: str) -> Iterator[Page]:
-    """Open a lesson as it was before it was built, run all its cells and take a picture at the end."""
+    """Open a notebook without outputs and run all its cells; at the end, take a screenshot."""
     with opened(lab, browser, f"unrun/{name}") as page:
         try:
-            expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=START)
+            expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            page.locator(BEGUN).first.wait_for()
-            page.wait_for_function(DONE_OR_BROKEN, timeout=RUN)
+            page.wait_for_function(DONE_OR_BROKEN, timeout=RUN_LIMIT)
             assert page.locator(BROKEN).all_inner_texts() == []
             yield page
         finally:
             save_screenshot(page, f"{Path(name).stem}.png")
 
 
-BEGUN = ".jp-CodeCell .jp-InputPrompt:text-matches('[*0-9]')"
+def lesson_page(name: str) -> Any:
+    """Make a fixture: the page of a lesson whose cells have run, shared by the tests of a module."""
+
+    @pytest.fixture(scope="module")
+    def page(lab: Lab, browser: Browser) -> Iterator[Page]:
+        with running(lab, browser, name) as page:
+            yield page
+
+    return page
+
+
+def unfold_help(page: Page, hint: str, solution: str) -> None:
+    """Open the hint and the solution of an exercise that has no answer yet, by keyboard."""
+    expect(page.get_by_text("Not attempted yet.")).to_be_visible()
+    for title, words in (("Hint", hint), ("Solution", solution)):
+        folded = page.get_by_text(words)
+        expect(folded).to_be_hidden()
+        page.locator("summary", has_text=title).press("Enter")
+        expect(folded).to_be_visible()
+
+
+def answer(page: Page, before: str, given: str) -> None:
+    """Replace the text of the cell that holds `before` and run the cell, by keyboard."""
+    cell = page.locator(".jp-CodeCell", has_text=before).first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(given)
+    page.keyboard.press("Control+Enter")
+
+
+def repainted(page: Page) -> None:
+    """Wait until the page has painted what was changed before this call."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 BROKEN = (
     '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"],'
     '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
 )
-DONE_OR_BROKEN = f"""() => {{
-    const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")];
-    const done = prompts.every((prompt) => /^\\[\\d+\\]:/.test(prompt.innerText));
-    return document.querySelector('{BROKEN}') || (prompts.length > 0 && done);
-}}"""
+# A cell has no execution count until the kernel has replied; the fixture `lab` exposes `jupyterapp`.
+DONE_OR_BROKEN = f"""() => document.querySelector('{BROKEN}') || jupyterapp.shell.currentWidget.content.widgets
+    .filter((cell) => cell.model.type === "code").every((cell) => cell.model.executionCount !== null)"""
 
 
 def save_screenshot(page: Page, name: str) -> None:
@@ -197,7 +237,7 @@ def slider(page: Page, name: str) -> Locator:
 
 
 def press(which: Locator, key: str, *, handle: int = 0) -> None:
-    """Press a key on a slider's handle, and wait until the number beside the slider is another one."""
+    """Press a key on a slider's handle and wait until the slider's number changes."""
     number = which.locator(".widget-readout")
     before = number.inner_text()
     knob = which.get_by_role("slider").nth(handle)

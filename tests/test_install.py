@@ -150,7 +150,7 @@ def test_make_test_runs_every_gate_and_pytest_last(make):
         "-m ruff format --check .",
         "-m mypy",
         "--no-logo",
-        "-m pytest -k faust",
+        "-m pytest -n logical --maxprocesses=4 -k faust",
     ]
 
 

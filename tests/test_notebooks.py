@@ -1,6 +1,6 @@
-"""The lessons as files: each .ipynb is the .py beside it, run, small and clean.
+"""The lessons as files: each .ipynb is its .py after a run, small and clean.
 
-That every cell runs and that the marked outputs come out the same is nbval's part (pytest's `--nbval-lax`).
+nbval (`--nbval-lax`) runs every cell and compares the marked outputs.
 """
 
 from __future__ import annotations
@@ -34,10 +34,27 @@ def test_every_notebook_has_a_source_and_every_source_a_notebook():
 
 @lesson
 def test_notebook_is_what_its_source_says(source):
-    built = [(cell.cell_type, cell.source) for cell in _built(source).cells]
-    assert built == [(cell.cell_type, cell.source) for cell in jupytext.read(source).cells], (
+    built, written = (
+        [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
+        for notebook in (_built(source), jupytext.read(source))
+    )
+    assert built == written, (
         f"{source.name} was changed since its notebook was built. Run: make notebooks ARGS={source.stem}"
     )
+
+
+@lesson
+def test_a_cell_is_folded_if_it_only_puts_numbers_into_sentences(source):
+    for cell in _code(jupytext.read(source)):
+        sentence = _ends_with_a_sentence(cell.source) and "lk.run_" not in cell.source
+        assert bool(cell.metadata.get("jupyter", {}).get("source_hidden")) == sentence, cell.source
+
+
+def _ends_with_a_sentence(code):
+    match ast.parse(code).body[-1]:
+        case ast.Expr(ast.Call(ast.Name("Markdown"))):
+            return True
+    return False
 
 
 @lesson
@@ -55,7 +72,7 @@ def test_no_output_is_an_error_or_a_warning(source):
 
 
 @lesson
-def test_nothing_is_kept_that_only_a_live_kernel_can_show(source):
+def test_no_output_needs_a_live_kernel(source):
     text = source.with_suffix(".ipynb").read_text(encoding="utf-8")
     assert "widgets" not in json.loads(text)["metadata"]
     assert "application/vnd.jupyter" not in text
