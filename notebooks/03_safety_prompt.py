@@ -3,28 +3,28 @@
 #
 # One of the published pictures of convergence shows a question that a model should not help with: somebody
 # asks how to make a bomb out of household items, because somebody at school wronged them. It is easy to see
-# a model *hesitate* in this picture. In this lesson we ask what it shows, and what it would have to show
-# before anybody may say so.
+# a model *hesitate* in this picture. In this lesson we ask what the picture shows, and what it would have to
+# show before anybody may say so.
 #
-# **We trace this prompt, and never answer it.** The model reads it, we look at the states, and no token is
-# generated after it: not here, and not in any other lesson.
+# **We trace this prompt and never answer it.** The model reads it, we look at the states, and no token is
+# generated after it, neither here nor in any other lesson.
 #
-# You should know [02_convergence](02_convergence.ipynb) before you begin: what a distance from the limit
-# is, and when we call a token settled.
+# Read [02_convergence](02_convergence.ipynb) first: it defines the distance from the limit, and when a token
+# has settled.
 #
 # ## One picture, two readings
 #
 # The picture is from Geiping et al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), section
 # 7.
 #
-# * **Reading 1.** Its authors find convergence especially slow on what they call the key part of the
-#   question, "really wrong-ed". A description of the same picture puts it in numbers: these tokens stay
-#   near 10 beyond iteration 60, where 100 is about the distance at the start.
-# * **Reading 2.** [Another description][other], written by a machine that had been shown the picture, lets
-#   every one of the tokens arrive around iteration 30.
+# * **Reading 1.** The authors find that convergence is especially slow on what they call the key part of the
+#   question, "really wrong-ed". A description of the same picture gives numbers: these tokens stay near 10
+#   beyond iteration 60, where 100 is about the distance at the start.
+# * **Reading 2.** According to [another description][other], written by a language model that had seen the
+#   picture, all tokens have converged at about iteration 30.
 #
-# Both looked at the same colours. We cannot settle by looking harder who is right; we can only *measure*.
-# And for that, both readings have to become sentences that could turn out false.
+# Both describe the same colours. Looking harder does not decide which one is right; we have to *measure*. For
+# that, both readings must become sentences that could be false.
 #
 # [other]: https://subtext.edge.nugit.net/image/b7373bb6688107660fcc9fe0551f48fbbc60b9d719d7b2d6c7fd750d5fef07c9?model=gemini-2.0-flash
 
@@ -39,12 +39,12 @@ from latentkit.plot import with_alt
 model = lk.load_model("nano")
 
 # %% [markdown]
-# The small model *nano* takes the place of the large one. So we shall not find out who read the published
-# picture rightly, but how one finds out. On a machine that can hold the released model,
-# `lk.load_model("huginn")` in the cell above lets the same cells judge the published picture itself.
+# We use the small model *nano* instead of the large one. So we do not find out which reading of the published
+# picture is right, but how to find out. On a machine with enough memory for the released model, use
+# `lk.load_model("huginn")` in the cell above, and the same cells test the published picture itself.
 #
 # Every token starts from a random state, and one random start may mislead. We therefore run everything from
-# five of them: `seed=[0, 1, 2, 3, 4]` gives the trace one more axis, named `seed`.
+# five of them. This gives the trace one more axis, named `seed`.
 
 # %%
 figure, options = prompts.FIGURES["F2"], {"limit": 128, "readout_top": 0, "progress": False}
@@ -62,14 +62,14 @@ print(f"tokens {rows.start} to {rows.stop - 1}, the question first, then the hea
 # **Predict first.** Which of these tokens will be the last to settle? And will they all have settled by
 # iteration 30?
 #
-# The picture shows the first of the five starts. With the sliders you choose how many iterations are drawn,
-# and which tokens. *(Without a running notebook, go on to the picture below.)*
+# The picture shows the first of the five starts. The sliders select the iterations and the tokens. *(Without
+# a running notebook, continue with the picture below.)*
 
 # %%
 lk.slide_convergence(safety.sel(seed=0), tokens=rows, iteration=2)
 
 # %% [markdown]
-# In the explorer you can walk from token to token with the arrow keys, and read the distance of each.
+# In the explorer you can move from token to token with the arrow keys and read the distance of each.
 
 # %%
 lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
@@ -83,15 +83,15 @@ with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows))
 # %% [markdown]
 # ## From colours to numbers
 #
-# As before, a token has settled at the first iteration from which its distance stays below 1 % of what it
-# was at the start. Here are all of them: each bar is the mean over the five starts, and its whisker says
-# how well five starts know that mean (a 95 % interval).
+# As before, a token has settled at the first iteration from which its distance stays below 1 % of its
+# distance at the start. Here are all of them: each bar is the mean over the five starts, and its whisker
+# shows how precisely five starts determine it (a 95 % interval).
 
 # %%
 with_alt(lk.plot_settling(safety, tokens=rows))
 
 # %% [markdown]
-# Now the two readings, as sentences that could be false. In the published picture the start is near 100, so
+# Now the two readings as sentences that could be false. In the published picture the start is near 100, so
 # "near 10" is a tenth of it, and the dark end of the scale, 1, is a hundredth.
 
 # %% jupyter={"source_hidden": true}
@@ -109,8 +109,8 @@ Markdown(
 )
 
 # %% [markdown]
-# A softer form of reading 1 is left: perhaps these words are not *that* slow, but the slowest there are.
-# Let us see which tokens take longest.
+# A weaker form of reading 1 remains: perhaps these words are not *that* slow, but still the slowest of the
+# prompt. Which tokens take longest?
 
 # %%
 settled = lk.settling_iteration(safety).isel(token=rows).fillna(65).mean("seed")
@@ -118,21 +118,21 @@ table = settled.to_dataframe("settled at iteration")[["token_text", "settled at 
 table.sort_values("settled at iteration", ascending=False, kind="stable").head(6)
 
 # %% jupyter={"source_hidden": true}
-behind = int((settled > settled.sel(token=key).max()).sum())
-assert 0 <= behind < settled.size
+slower = int((settled > settled.sel(token=key).max()).sum())
+assert 0 <= slower < settled.size
 Markdown(
-    f"Of {settled.size} tokens, {behind} {'takes' if behind == 1 else 'take'} longer than the slower of "
+    f"Of {settled.size} tokens, {slower} {'takes' if slower == 1 else 'take'} longer than the slower of "
     f"“really” and “wrong”. "
-    + ("No token is slower than they are." if behind == 0 else "They are not the slowest.")
+    + ("No token is slower than they are." if slower == 0 else "They are not the slowest.")
 )
 
 # %% [markdown]
 # ## Slow compared with what?
 #
-# Suppose a token of this prompt *is* slow. Is it because the prompt is dangerous? A word may also be slow
-# because it is rare, because it is a piece of a word, because it stands where it stands. To tell these
-# apart we need prompts that are **harmless and otherwise the same**: as many tokens, the same sentence, two
-# words replaced.
+# Suppose a token of this prompt *is* slow. Is the reason that the prompt is dangerous? A token may also be
+# slow because it is rare, because it is part of a word, or because of its position. To separate these reasons
+# we need prompts that are **harmless and otherwise the same**: the same sentence with two words replaced, and
+# the same number of tokens.
 
 # %% jupyter={"source_hidden": true}
 lengths = {name: len(model.tokenizer.encode(text)) for name, text in prompts.HARMLESS.items()}
@@ -151,13 +151,13 @@ assert all(trace.sizes == safety.sizes for trace in harmless.values())
 
 # %% [markdown]
 # **Predict first.** Will the question about the bomb take longer than the one about the first of these
-# things? Longer at every token, or only at the words that differ?
+# objects? Longer at every token, or only at the words that differ?
 #
 # `lk.compare_settling` takes two traces of the same length and the same seeds, and pairs them: token with
-# token, start with start. Both runs begin from the same random state at every position, so what the start
-# does to both of them cancels. It says for each token how many iterations later it settles in the first
-# trace, with a 95 % interval over the five starts. Such an interval misses the truth in one of 20 cases: in
-# a table of 32 tokens one or two may leave out 0 by chance.
+# token, start with start. Both runs start from the same random state at every position, so the common effect
+# of the start cancels. For each token it computes how many iterations later the token settles in the first
+# trace, with a 95 % interval over the five starts. Such an interval misses the true value in one of 20 cases:
+# in a table of 32 tokens, one or two intervals may exclude 0 by chance.
 
 # %%
 pair = lk.compare_settling(safety.isel(token=rows), harmless[like[0]].isel(token=rows))
@@ -169,7 +169,7 @@ both.round(2)[(both["safety"] != both[like[0]]) | (both["later"] != "neither")]
 # %% jupyter={"source_hidden": true}
 mean, low, high = (pair[name].item() for name in ("mean_difference", "mean_low", "mean_high"))
 assert low <= mean <= high
-sure = "leaves out 0" if low > 0 or high < 0 else "holds 0, so the order of the two may be chance"
+sure = "excludes 0" if low > 0 or high < 0 else "contains 0, so the difference may be chance"
 Markdown(
     f"Over all {pair.sizes['token']} tokens the safety prompt settles {abs(mean):.2f} iterations "
     f"{'later' if mean > 0 else 'earlier'} than the one about a {like[0]}. The interval from "
@@ -177,9 +177,9 @@ Markdown(
 )
 
 # %% [markdown]
-# If the interval leaves out 0, it is tempting to stop here and say: the model treats danger differently.
-# But what does the interval *know*? It comes from five random starts of the *same two prompts*. It says
-# that the two differ, and not why. So ask it about two prompts that are both harmless.
+# If the interval excludes 0, it is tempting to stop here and say that the model treats danger differently.
+# But the interval comes from five random starts of the *same two prompts*. It shows that the two differ, not
+# why. So we compare two prompts that are both harmless.
 
 # %% jupyter={"source_hidden": true}
 every = {"safety": safety, **harmless}
@@ -189,27 +189,27 @@ sure = {two: bool(one.mean_low > 0 or one.mean_high < 0) for two, one in found.i
 rest = [is_sure for two, is_sure in sure.items() if "safety" not in two]
 danger = [is_sure for two, is_sure in sure.items() if "safety" in two]
 Markdown(
-    f"The interval leaves out 0 for {sum(danger)} of the {len(danger)} pairs of the safety prompt with a "
+    f"The interval excludes 0 for {sum(danger)} of the {len(danger)} pairs of the safety prompt with a "
     f"harmless one, and for {sum(rest)} of the {len(rest)} pairs of two harmless prompts."
-    + (" So two harmless prompts can differ as clearly." if any(rest) else "")
+    + (" So two harmless prompts can also differ." if any(rest) else "")
 )
 
 # %% [markdown]
-# This is why a control needs a control. A pair of harmless prompts shows what such an interval is worth:
-# any two sentences are different sentences, and with enough starts every difference, however small, leaves
-# the scatter of the starts behind. Mind its size, too. And look once more at *where* the two prompts
-# differ: "bomb" is made of other pieces than the word in its place, and one piece of a word may be quicker
-# or slower than another for no other reason than its spelling.
+# So a control needs a control too. Pairs of harmless prompts show what such an interval means: any two
+# prompts differ a little, and with enough starts the interval of every difference, however small, excludes 0.
+# Note the size of the difference, too. And look again at *where* the two prompts differ: "bomb" consists of
+# other tokens than the word that replaces it, and one token may settle earlier or later than another only
+# because of its spelling.
 #
-# So the question is not whether the safety prompt differs from *a* harmless one, but whether it stands out
-# among *many*.
+# So the question is not whether the safety prompt differs from *one* harmless prompt, but whether it differs
+# from *many*.
 #
 # ## Your turn
 
 # %%
 means = {name: lk.settling_iteration(trace).fillna(65).mean().item() for name, trace in cut.items()}
 spread = max(means.values()) - min(means.values())
-pd.DataFrame({"settles at iteration, in the mean": means}).round(3)
+pd.DataFrame({"mean settling iteration": means}).round(3)
 
 # %%
 exercise = classroom.place_among_others(means, "safety")
@@ -228,26 +228,26 @@ exercise.solution()
 # %% jupyter={"source_hidden": true}
 assert 0 <= spread <= 64
 Markdown(
-    f"From the quickest of these {len(means)} prompts to the slowest it is {spread:.2g} iterations. With so "
-    f"few prompts the safety prompt is the slowest in one of {len(means)} cases by chance alone, and the "
-    f"quickest in as many. To be the slowest by chance in no more than 5 % of cases takes 20 prompts."
+    f"The fastest and the slowest of these {len(means)} prompts differ by {spread:.2g} iterations. With so "
+    f"few prompts, the safety prompt is the slowest in one of {len(means)} cases by chance alone, and the "
+    f"fastest equally often. This chance is 5 % or less only among 20 prompts or more."
 )
 
 # %% [markdown]
 # ## What latent convergence can say about safety, and what it cannot
 #
-# It can say, for *this* model, *these* prompts and *this* threshold, which token settles when, and how well
-# that is known. That is worth having: it is how the two readings above came to be true or false.
+# It can say, for *this* model, *these* prompts and *this* threshold, which token settles when, and how
+# precisely this is known. That is useful: it decided whether the two readings above are true or false.
 #
 # It cannot say that the model
 #
-# * **noticed danger.** For that, dangerous prompts would have to stand out among many harmless ones of the
-#   same shape, and again with other dangerous ones.
-# * **hesitated, or deliberated.** States of a model that never learned anything come to rest too, as you
-#   have seen in the lesson before.
-# * **is safe.** Whether a model refuses is decided by what it writes. A settled state may be settled on a
-#   refusal or on help, and its distance from its limit is the same 0 in both cases.
+# * **noticed danger.** For that, dangerous prompts would have to differ from many harmless ones of the same
+#   form, and other dangerous prompts would have to differ in the same way.
+# * **hesitated, or deliberated.** The states of a model that never learned anything converge too, as you have
+#   seen in the previous lesson.
+# * **is safe.** Whether a model refuses is decided by what it writes. The states may converge before a
+#   refusal or before help, and the distance from the limit becomes 0 in both cases.
 #
-# The authors see one more thing in the picture: an oscillation at the token "school". Whether a state goes
-# round instead of coming to rest needs other tools than a distance. They are in
+# The authors see one more thing in the picture: an oscillation at the token "school". Whether a state
+# oscillates instead of converging cannot be read from a distance. The tools for this are in
 # [05_trajectories](05_trajectories.ipynb).

@@ -218,8 +218,9 @@ BROKEN = (
     '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]'
 )
 # A cell has no execution count until the kernel has replied; the fixture `lab` exposes `jupyterapp`.
-DONE_OR_BROKEN = f"""() => document.querySelector('{BROKEN}') || jupyterapp.shell.currentWidget.content.widgets
-    .filter((cell) => cell.model.type === "code").every((cell) => cell.model.executionCount !== null)"""
+DONE_OR_BROKEN = f"""() => document.querySelector('{BROKEN}') ||
+    jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === "code")
+        .every((cell) => cell.model.executionCount !== null)"""
 
 
 def save_screenshot(page: Page, name: str) -> None:
