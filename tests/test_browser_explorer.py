@@ -404,7 +404,7 @@ def test_exits_in_the_browser_are_those_of_measure(browser, name, threshold):
         trace["exit_value"] = (("generated_token", "iteration", "criterion"), values)
     for given in (None, threshold):
         rule = criteria.exit_rule(name)
-        table = kinds.kind_of(trace).exit_values(trace)[name] if "token" in trace.dims else values[..., 0]
+        table = kinds.grid_of(trace).exit_values(trace)[name] if "token" in trace.dims else values[..., 0]
         asked = [
             [[None if np.isnan(one) else float(one) for one in row] for row in table],
             {"counts": rule.counts, "hits": rule.hits},

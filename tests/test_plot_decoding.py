@@ -19,7 +19,7 @@ import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import exit_iteration
 from latentkit.plot import alt_text
-from latentkit.trace import DECODING
+from latentkit.trace import build_trace
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,7 @@ def fake(ids: list[list[int]], texts: list[str], probability: Any = 0.5) -> xr.D
         "readout_text": words[best],
         "readout_probability": chance,
     }
-    dataset = xr.Dataset({name: (DECODING[name].dims, value) for name, value in found.items()})
-    return dataset.set_coords(["position", "token_id", "token_text"])
+    return build_trace("decoding", found, {})
 
 
 def written(ax: Axes) -> list[tuple[float, float, str]]:

@@ -52,6 +52,7 @@ def fake(layers=F5, texts=("a", "b", "c", "d", "e"), values=None, *, prompts=0, 
         "token_id": (tokens, np.zeros(words.shape, dtype=int)),
     }
     about = {
+        "kind": "layers",
         "divergence": "kl",
         "units": "nats",
         "definition": "effect",

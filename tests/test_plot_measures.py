@@ -57,7 +57,7 @@ def made(
             "iteration": iteration,
             "token_text": ("token", np.array(list(texts), dtype=kind)),
         },
-        {"limit": 128, "dtype": "float32", **attrs},
+        {"kind": "recurrence", "limit": 128, "dtype": "float32", **attrs},
     )
     if not seeds:
         return trace

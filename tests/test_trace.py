@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from models_for_tests import tiny_model
 
 import latentkit as lk
 from latentkit.errors import TraceError
-from latentkit.trace import VARIABLES, check_trace, need_dim
+from latentkit.trace import KINDS, build_trace, check_trace, need_dim, trace_kind
 
 HOSTILE = [
     "$x_1$",
@@ -28,6 +29,12 @@ HOSTILE = [
     "مرحبا",
     "",
 ]
+
+
+NO_KIND = (
+    "This dataset has no attribute 'kind', so it is not a trace. Pass the result of a `run_*` function, or "
+    "name the kind of a dataset of your own, as in dataset.assign_attrs(kind='recurrence')."
+)
 
 
 def make_trace(texts: list[str], iterations: int = 3, dtype: Any = object) -> xr.Dataset:
@@ -44,17 +51,15 @@ def make_trace(texts: list[str], iterations: int = 3, dtype: Any = object) -> xr
         "entropy": np.ones(cell, dtype=np.float32),
         "kl": np.zeros(cell, dtype=np.float32),
     }
-    return xr.Dataset(
-        {name: (VARIABLES[name].dims, data, VARIABLES[name].attrs) for name, data in values.items()},
-        coords={
-            "token": np.arange(count),
-            "iteration": np.arange(iterations + 1),
-            "token_text": ("token", np.array(texts, dtype=dtype)),
-            "token_id": ("token", np.arange(count)),
-            "is_generated": ("token", np.arange(count) > 1),
-        },
-        attrs={"model": "made up", "seed": 0, "limit": 128, "prompt": '{"prompt": "\\u0000"}'},
-    )
+    coords = {
+        "token": np.arange(count),
+        "iteration": np.arange(iterations + 1),
+        "token_text": np.array(texts, dtype=dtype),
+        "token_id": np.arange(count),
+        "is_generated": np.arange(count) > 1,
+    }
+    attrs = {"model": "made up", "seed": 0, "limit": 128, "prompt": '{"prompt": "\\u0000"}'}
+    return build_trace("recurrence", coords | values, attrs)
 
 
 def _same(a: xr.Dataset, b: xr.Dataset) -> None:
@@ -136,16 +141,13 @@ def test_a_netcdf_file_that_is_no_trace_is_refused(tmp_path: Path) -> None:
     xr.Dataset({"temperature": ("day", [1.0, 2.0])}).to_netcdf(path, engine="h5netcdf")
     with pytest.raises(TraceError) as raised:
         lk.open_trace(path)
-    assert str(raised.value) == (
-        f"{path} holds no trace: This dataset lacks distance, step_size, token_text, token_id, so it is not "
-        "a trace. Pass what `run_recurrence` returns."
-    )
+    assert str(raised.value) == (f"{path} is not a trace: {NO_KIND}")
 
 
 def test_a_truncated_trace_is_refused(tmp_path: Path) -> None:
     path = lk.save_trace(make_trace(HOSTILE), tmp_path / "a.nc")
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(TraceError, match=r"is not a readable netCDF-4 file|holds no trace"):
+    with pytest.raises(TraceError, match=r"is not a readable netCDF-4 file|is not a trace"):
         lk.open_trace(path)
 
 
@@ -160,25 +162,114 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     assert str(raised.value) == f"There is no folder {tmp_path / 'no'} to save a.nc in. Create it first."
 
 
-def test_what_is_not_a_trace_is_told_apart() -> None:
+def test_what_is_not_a_trace_is_refused() -> None:
     trace = make_trace(["a", "b"])
     assert check_trace(trace) is trace
+    refused = {
+        "Expected a trace (an xarray.Dataset), got DataArray. Pass the result of a `run_*` function.": (
+            trace.distance
+        ),
+        NO_KIND: trace.drop_attrs(),
+        "No kind of trace is named 'recurence'. Did you mean 'recurrence'? Known: 'contraction', 'decoding', "
+        "'layers', 'lens', 'path_independence', 'problems', 'recurrence'.": trace.assign_attrs(
+            kind="recurence"
+        ),
+        "A trace of the kind 'recurrence' has token_id, step_size, which this dataset lacks. Pass the result "
+        "of run_recurrence.": trace.drop_vars(["step_size", "token_id"]),
+        "The variable distance has the dimensions ('iteration', 'token'); in a trace of the kind "
+        "'recurrence' it has ('token', 'iteration'), with several seeds 'seed' in front. Transpose it, or "
+        "keep its dimensions in a selection.": trace.transpose("iteration", "token", "rank"),
+        "The variable readout_id has the dtype float64; in a trace of the kind 'recurrence' it holds int "
+        "values. Convert it with `.astype`.": trace.assign(readout_id=trace.readout_id.astype(float)),
+    }
+    for message, dataset in refused.items():
+        with pytest.raises(TraceError) as raised:
+            check_trace(dataset)  # type: ignore[arg-type]
+        assert str(raised.value) == message
+
+
+def test_a_missing_dimension_is_named() -> None:
     with pytest.raises(TraceError) as raised:
-        check_trace(trace.distance)  # type: ignore[arg-type]
-    assert str(raised.value) == (
-        "Expected a trace (an xarray.Dataset), got DataArray. Pass what `run_recurrence` returns."
-    )
-    with pytest.raises(TraceError) as raised:
-        check_trace(trace.transpose("iteration", "token", "rank"))
-    assert str(raised.value) == (
-        "The variable distance has the dimensions ('iteration', 'token'); in a trace it has "
-        "('token', 'iteration'), with several seeds 'seed' in front. Transpose it, or select one prompt."
-    )
-    with pytest.raises(TraceError) as raised:
-        need_dim(trace, "layer", "Pass a layer trace.")
+        need_dim(make_trace(["a"]), "layer", "Pass a layer trace.")
     assert str(raised.value) == (
         "Expected a dimension 'layer', got ('token', 'iteration', 'rank'). Pass a layer trace."
     )
+
+
+@pytest.fixture(scope="session")
+def results() -> dict[str, xr.Dataset]:
+    """The result of every run, by name."""
+    tokenizer = lk.load_model("nano-untrained").tokenizer
+    model = tiny_model(tokenizer, vocab_size=len(tokenizer), block_size=256)
+    return {name: run(model) for name, run in RUNS.items()}
+
+
+RUNS: dict[str, Callable[[Any], xr.Dataset]] = {
+    "recurrence": lambda model: lk.run_recurrence(
+        model, "Hi é", iterations=3, readout_top=2, keep_states=True, progress=False
+    ),
+    "recurrence, seeds": lambda model: lk.run_recurrence(
+        model, "Hi", iterations=3, seed=[0, 4], new_tokens=1, progress=False
+    ),
+    "decoding": lambda model: lk.run_decoding(
+        model, "Hi", iterations=3, new_tokens=2, watch=[5], progress=False
+    ),
+    "lens": lambda model: lk.run_lens(model, "Hi", iterations=2, watch=[5], progress=False),
+    "layers": lambda model: lk.run_layer_effect(model, "Hi", layers=[1, 0], new_tokens=2, progress=False),
+    "layers, prompts": lambda model: lk.run_layer_lens(
+        model, ["Hi", "Ho"], divergence="js", layers=[1], new_tokens=2, progress=False
+    ),
+    "contraction": lambda model: lk.run_local_contraction(
+        model, "Hi", iterations=4, power_iterations=8, progress=False
+    ),
+    "path_independence": lambda model: lk.run_path_independence(
+        model, "Hi", seeds=[0, 1], iterations=2, progress=False
+    ),
+    "problems": lambda model: lk.run_problems(
+        model, {"lookup": [1], "sums": [1, 2]}, problems=2, iterations=[1, 2], progress=False
+    ),
+}
+
+
+def test_every_kind_is_run() -> None:
+    assert {name.split(",")[0] for name in RUNS} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_result_of_every_run_is_a_trace_that_opens_identical(
+    tmp_path: Path, results: dict[str, xr.Dataset], name: str
+) -> None:
+    trace = results[name]
+    assert trace.attrs["kind"] == name.split(",", maxsplit=1)[0]
+    assert check_trace(trace) is trace
+    _same(lk.open_trace(lk.save_trace(trace, tmp_path / "a.nc")), trace)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_variable_of_a_run_stands_in_the_table_of_its_kind(
+    results: dict[str, xr.Dataset], name: str
+) -> None:
+    trace = results[name]
+    table = trace_kind(trace).variables(trace.attrs)
+    assert set(trace.variables) <= set(table)
+    assert {str(name) for name in trace.coords} == {
+        name for name in trace.variables if table[str(name)].coordinate
+    }
+
+
+@pytest.mark.parametrize("name", ["recurrence", "decoding", "lens", "layers, prompts"])
+def test_a_trace_saved_by_version_0_1_opens_with_its_kind(name: str) -> None:
+    kind = name.split(",", maxsplit=1)[0]
+    trace = lk.open_trace(Path(__file__).parent / "golden" / "traces_0_1" / f"{kind}.nc")
+    assert "versions" in trace.attrs
+    assert trace.attrs["kind"] == kind
+    assert set(trace.variables) == set(trace_kind(trace).variables(trace.attrs)) & set(trace.variables)
+    assert "token_text" in trace.coords or kind == "lens"
+
+
+def test_one_seed_of_several_is_a_trace_too(tmp_path: Path, results: dict[str, xr.Dataset]) -> None:
+    trace = results["recurrence, seeds"].sel(seed=4)
+    _same(lk.open_trace(lk.save_trace(trace, tmp_path / "a.nc")), trace)
 
 
 def test_a_trace_opens_and_draws_where_torch_is_not_installed(

@@ -63,7 +63,13 @@ def layers():
             "token_text": ("generated_token", np.array([" a", "</script>"], dtype=object)),
             "token_id": ("generated_token", [1, 2]),
         },
-        attrs={"model": "made up", "divergence": "kl", "direction": "KL(clean ‖ do)", "units": "nats"},
+        attrs={
+            "kind": "layers",
+            "model": "made up",
+            "divergence": "kl",
+            "direction": "KL(clean ‖ do)",
+            "units": "nats",
+        },
     )
 
 
@@ -76,6 +82,7 @@ def lenses():
             "readout_probability": (dims, np.ones((2, 1, 1, 1))),
         },
         coords={"lens": ["coda", "logit"]},
+        attrs={"kind": "lens"},
     )
 
 
@@ -192,7 +199,7 @@ def test_the_block_is_small():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (5, "Expected a trace (an xarray.Dataset), got int. Pass what `run_recurrence` returns."),
+        (5, "Expected a trace (an xarray.Dataset), got int. Pass the result of a `run_*` function."),
         (
             wander().expand_dims(seed=[0, 1]).transpose("seed", ...)[["distance", "step_size", "token_id"]]
             .assign_coords(token_text=("token", ["x"] * 12)),
@@ -202,7 +209,7 @@ def test_the_block_is_small():
         ),
         (
             lenses(),
-            "An explorer shows traces of run_recurrence, run_decoding and run_layer_kl, got one of run_lens.",
+            "An explorer shows the kinds recurrence, decoding, layers; this trace is of the kind lens.",
         ),
     ],
 )  # fmt: skip
@@ -216,8 +223,7 @@ def test_two_traces_are_of_one_kind():
     with pytest.raises(ArgumentError) as raised:
         lk.explore(wander(), layers())
     assert str(raised.value) == (
-        "Two traces side by side must be of one kind, got run_recurrence and run_layer_kl. "
-        "Explore each by itself."
+        "Two traces side by side must be of one kind, got recurrence and layers. Explore each by itself."
     )
 
 

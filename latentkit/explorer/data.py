@@ -17,7 +17,7 @@ import xarray as xr
 
 from latentkit import criteria
 from latentkit.errors import ArgumentError
-from latentkit.view.kinds import Kind, kind_of
+from latentkit.view.kinds import Grid, grid_of
 from latentkit.view.labels import visible_token
 
 __all__ = ["COLOURMAPS", "pack", "unpack_header"]
@@ -54,15 +54,15 @@ def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
     ArgumentError
         If the traces are of different kinds, or have no variable in common.
     """
-    kinds = [kind_of(trace) for trace in traces]
-    if len({kind.name for kind in kinds}) > 1:
-        given = " and ".join(kind.name for kind in kinds)
+    grids = [grid_of(trace) for trace in traces]
+    if len({grid.name for grid in grids}) > 1:
+        given = " and ".join(grid.name for grid in grids)
         msg = f"Two traces side by side must be of one kind, got {given}. Explore each by itself."
         raise ArgumentError(msg)
     arrays = _Arrays()
     panels = [
-        _panel(kind, trace, visible_token(name), arrays)
-        for kind, trace, name in zip(kinds, traces, names, strict=True)
+        _panel(grid, trace, visible_token(name), arrays)
+        for grid, trace, name in zip(grids, traces, names, strict=True)
     ]
     variables, rules = (
         set.intersection(*(set(panel[part]) for panel in panels)) for part in ("variables", "exits")
@@ -72,8 +72,8 @@ def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
         msg = f"There is nothing that all these traces can show; they hold {each}. Explore each by itself."
         raise ArgumentError(msg)
     header = {
-        **kinds[0].words(),
-        "variables": [one for one in kinds[0].variables(traces[0]) if one["name"] in variables],
+        **grids[0].words(),
+        "variables": [one for one in grids[0].variables(traces[0]) if one["name"] in variables],
         "maps": {name: arrays.add(_colours(name), "u1") for name in COLOURMAPS},
         "rules": [_rule(name) for name in panels[0]["exits"] if name in rules],
         "panels": panels,
@@ -115,30 +115,30 @@ def _fits_half(values: Numbers) -> bool:
     return bool((error <= np.maximum(_HALF * np.abs(wide), _TINY)).all())
 
 
-def _panel(kind: Kind, trace: xr.Dataset, name: str, arrays: _Arrays) -> dict[str, Any]:
-    rows, columns = kind.rows(trace), kind.columns(trace)
+def _panel(grid: Grid, trace: xr.Dataset, name: str, arrays: _Arrays) -> dict[str, Any]:
+    rows, columns = grid.rows(trace), grid.columns(trace)
     panel = {
         "name": name,
         **rows,
         **columns,
-        "limit": kind.limit_column(trace, columns["columns"]),
+        "limit": grid.limit_column(trace, columns["columns"]),
         "variables": {
-            one["name"]: arrays.add_floats(kind.values(trace, one["name"]), exact=one["name"] == "distance")
-            for one in kind.variables(trace)
+            one["name"]: arrays.add_floats(grid.values(trace, one["name"]), exact=one["name"] == "distance")
+            for one in grid.variables(trace)
         },
         "exits": {
-            rule: arrays.add_floats(values, exact=True) for rule, values in kind.exit_values(trace).items()
+            rule: arrays.add_floats(values, exact=True) for rule, values in grid.exit_values(trace).items()
         },
     }
     if {"readout_id", "readout_text", "readout_probability"} <= set(trace.variables):
-        panel["readout"] = _readout(kind, trace, arrays)
+        panel["readout"] = _readout(grid, trace, arrays)
     return panel
 
 
-def _readout(kind: Kind, trace: xr.Dataset, arrays: _Arrays) -> dict[str, Any]:
+def _readout(grid: Grid, trace: xr.Dataset, arrays: _Arrays) -> dict[str, Any]:
     """Readouts as places in a table of distinct tokens, rank by rank: neighbours then resemble each other."""
     ids, texts, chances = (
-        np.moveaxis(kind.ordered(trace, f"readout_{part}").values, -1, 0)
+        np.moveaxis(grid.ordered(trace, f"readout_{part}").values, -1, 0)
         for part in ("id", "text", "probability")
     )
     distinct, first, place = np.unique(ids, return_index=True, return_inverse=True)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit import criteria
-from latentkit.trace import COORDS, VARIABLES
+from latentkit.trace import build_trace
 
 __all__ = ["Watched"]
 
@@ -80,14 +80,12 @@ class Watched:
         from latentkit.run.prompting import token_texts
 
         texts = np.array(token_texts(self._model.tokenizer, self._ids), dtype=object)
-        values = {"distance": np.full_like(self._steps, np.nan), "step_size": self._steps}
-        labels = {
+        arrays = {
+            "distance": np.full_like(self._steps, np.nan),
+            "step_size": self._steps,
             "token": np.arange(len(self._ids)),
             "token_text": texts,
-            "token_id": self._ids,
+            "token_id": np.array(self._ids),
             "iteration": np.arange(self._iterations + 1),
         }
-        return xr.Dataset(
-            {name: (VARIABLES[name].dims, data, VARIABLES[name].attrs) for name, data in values.items()},
-            coords={name: (COORDS[name].dims, data) for name, data in labels.items()},
-        )
+        return build_trace("recurrence", arrays, {})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 
 from latentkit.plot.alt import Picture, with_alt
-from latentkit.view.kinds import kind_of
+from latentkit.view.kinds import grid_of
 
 __all__ = ["static_pictures"]
 
@@ -29,14 +29,14 @@ def static_pictures(traces: Sequence[xr.Dataset], token_range: Sequence[int]) ->
 def _picture(trace: xr.Dataset, first: int, last: int) -> Picture:
     from latentkit.plot import plot_convergence, plot_decoding, plot_layer_kl
 
-    kind = kind_of(trace)
-    if kind.name == "run_layer_kl":
+    grid = grid_of(trace)
+    if grid.name == "layers":
         return with_alt(plot_layer_kl(trace))
-    positions = trace[kind.dims[0]]
+    positions = trace[grid.dims[0]]
     tokens = slice(first, last + 1) if bool(((positions >= first) & (positions <= last)).any()) else None
-    if kind.name == "run_decoding" and "readout_text" in trace.variables:
+    if grid.name == "decoding" and "readout_text" in trace.variables:
         return with_alt(plot_decoding(trace, tokens=tokens))
-    if kind.name == "run_decoding":
+    if grid.name == "decoding":
         renamed = trace[["distance", "token_text"]].rename({"generated_token": "token"})
         return with_alt(plot_convergence(renamed.assign_attrs(trace.attrs), tokens=tokens))
     return with_alt(plot_convergence(trace, tokens=tokens))

@@ -24,6 +24,7 @@ from latentkit.explorer.choices import (
 from latentkit.explorer.data import pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
+from latentkit.view.kinds import grid_of
 from latentkit.view.selection import chosen
 
 __all__ = ["TraceExplorer", "explore"]
@@ -252,8 +253,8 @@ def explore(
 
 
 def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
-    dim = "generated_token" if "iterations_used" in trace.variables else "token"
-    if dim not in trace.coords:
+    dim = grid_of(trace).dims[0]
+    if dim == "layer":
         msg = "`tokens` chooses among tokens, and this dataset has layers. Leave it out."
         raise TraceError(msg)
     positions = trace[dim].values

@@ -17,6 +17,7 @@ from latentkit.problems.grading import batches, count_right
 from latentkit.run.arguments import need_recurrent, whole_number
 from latentkit.run.progress import Progress
 from latentkit.run.provenance import provenance
+from latentkit.trace import build_trace
 
 __all__ = ["run_problems"]
 
@@ -98,9 +99,8 @@ def run_problems(
     finished = len(curves) if done == len(parts) else parts[done][0]
     if finished < len(curves):
         warnings.warn(f"Interrupted: {finished} of {len(curves)} curves are finished.", stacklevel=2)
-    return _labelled(curves[:finished], drawn[:finished], right[:finished], stops).assign_attrs(
-        **provenance(model), seed=seed, split="heldout"
-    )
+    arrays = _arrays(curves[:finished], drawn[:finished], right[:finished], stops)
+    return build_trace("problems", arrays, {**provenance(model), "seed": seed, "split": "heldout"})
 
 
 def _curves(asked: Any) -> list[tuple[str, int]]:
@@ -123,23 +123,20 @@ def _several(name: str, given: Any, advice: str) -> list[Any]:
     raise ArgumentError(msg)
 
 
-def _labelled(
+def _arrays(
     curves: list[tuple[str, int]],
     drawn: list[list[Problem]],
     right: np.ndarray[Any, np.dtype[np.int64]],
     stops: list[int],
-) -> xr.Dataset:
+) -> dict[str, Any]:
     commonest = [Counter(each.answer for each in several).most_common(1)[0][1] for several in drawn]
-    return xr.Dataset(
-        {
-            "right": (("task", "iteration"), right, {"long_name": "problems answered right"}),
-            "problems": ("task", np.array([len(several) for several in drawn], dtype=np.int64)),
-            "commonest": ("task", np.array(commonest, dtype=np.int64)),
-        },
-        {
-            "task": [f"{kind}, {steps} step{'s' * (steps > 1)}" for kind, steps in curves],
-            "kind": ("task", [kind for kind, _ in curves]),
-            "steps": ("task", [steps for _, steps in curves]),
-            "iteration": ("iteration", stops, {"long_name": "passes of the core block"}),
-        },
-    )
+    names = [f"{kind}, {steps} step{'s' * (steps > 1)}" for kind, steps in curves]
+    return {
+        "task": np.array(names, dtype=object),
+        "kind": np.array([kind for kind, _ in curves], dtype=object),
+        "steps": np.array([steps for _, steps in curves], dtype=np.int64),
+        "iteration": np.array(stops, dtype=np.int64),
+        "right": right,
+        "problems": np.array([len(several) for several in drawn], dtype=np.int64),
+        "commonest": np.array(commonest, dtype=np.int64),
+    }

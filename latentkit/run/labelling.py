@@ -12,7 +12,7 @@ from latentkit.criteria import EXIT_RULES
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.prompting import token_texts
-from latentkit.trace import Variable, coordinates_of
+from latentkit.trace import build_trace
 
 __all__ = ["as_texts", "label", "readout_texts", "token_number"]
 
@@ -62,13 +62,13 @@ def readout_texts(tokenizer: Any, ids: np.ndarray[Any, Any]) -> np.ndarray[Any, 
 
 def label(
     tokenizer: Any,
-    kinds: Mapping[str, Variable],
+    kind: str,
     found: Arrays,
     attrs: Mapping[str, Any],
     *,
     watched: Sequence[int] = (),
 ) -> xr.Dataset:
-    """Put arrays together as a dataset whose variables are described by ``kinds``."""
+    """Return a trace of a kind from bare arrays, with the texts of readouts and watched tokens."""
     arrays = dict(found)
     if "readout_id" in arrays:
         arrays["readout_text"] = readout_texts(tokenizer, arrays["readout_id"])
@@ -77,7 +77,4 @@ def label(
         arrays["watched_text"] = as_texts(token_texts(tokenizer, watched))
     if "exit_value" in arrays:
         arrays["criterion"] = as_texts(list(EXIT_RULES))
-    variables = {
-        name: (kinds[name].dims, arrays[name], kinds[name].attrs) for name in kinds if name in arrays
-    }
-    return xr.Dataset(variables, attrs=dict(attrs)).set_coords(coordinates_of(variables))
+    return build_trace(kind, arrays, attrs)

@@ -1,4 +1,4 @@
-"""Three kinds of traces as rows and columns: what stands on which axis, and what can be shown in colour."""
+"""Traces as grids of rows and columns: axes, labels and the variables that colour can show."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import xarray as xr
 from latentkit import criteria
 from latentkit.errors import TraceError
 from latentkit.measure.exits import FROM_TRACE
-from latentkit.trace import check_trace
+from latentkit.trace import check_trace, trace_kind
 from latentkit.view.labels import visible_token
 from latentkit.view.layers import bar_label, layer_names, select_layers
 from latentkit.view.selection import select_distance
 
-__all__ = ["Kind", "kind_of"]
+__all__ = ["Grid", "grid_of"]
 
 Numbers = np.ndarray[Any, Any]
 
@@ -26,13 +26,13 @@ _LABELS = {"distance": "Distance", "kl": "KL", "entropy": "Entropy", "step_size"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of trace.
+class Grid:
+    """How traces of one kind are laid out as rows and columns.
 
     Attributes
     ----------
     name : str
-        The function that makes it.
+        The kind, a key of `latentkit.trace.KINDS`.
     dims : (str, str)
         Rows and columns.
     heading : mapping
@@ -68,7 +68,7 @@ class Kind:
 
         A decoding measures from the last iteration.
         """
-        limit = columns[-1] if "iterations_used" in trace.variables else trace.attrs.get("limit")
+        limit = columns[-1] if self.name == "decoding" else trace.attrs.get("limit")
         return columns.index(int(limit)) if limit in columns and len(columns) > 1 else None
 
     def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ class Kind:
         return found
 
 
-class _Layers(Kind):
+class _LayerGrid(Grid):
     """Layers down, generated tokens across."""
 
     def rows(self, trace: xr.Dataset) -> dict[str, Any]:
@@ -148,10 +148,10 @@ _TRACE: dict[str, Any] = {
     "row": "Token", "rowPlural": "Tokens", "column": "Iteration", "axis": "Iterations at Test Time",
     "map": "viridis",
 }  # fmt: skip
-_RECURRENCE = Kind("run_recurrence", ("token", "iteration"), {**_TRACE, "guess": "next"})
-_DECODING = Kind("run_decoding", ("generated_token", "iteration"), {**_TRACE, "guess": "own"})
-_LAYERS = _Layers(
-    "run_layer_kl",
+_RECURRENCE = Grid("recurrence", ("token", "iteration"), {**_TRACE, "guess": "next"})
+_DECODING = Grid("decoding", ("generated_token", "iteration"), {**_TRACE, "guess": "own"})
+_LAYERS = _LayerGrid(
+    "layers",
     ("layer", "generated_token"),
     {
         "row": "Layer", "rowPlural": "Layers", "column": "Generated token", "axis": "Generated Token",
@@ -160,27 +160,26 @@ _LAYERS = _Layers(
 )  # fmt: skip
 
 
-def kind_of(trace: xr.Dataset) -> Kind:
-    """Say which kind a trace is of.
+_GRIDS = {grid.name: grid for grid in (_RECURRENCE, _DECODING, _LAYERS)}
+
+
+def grid_of(trace: xr.Dataset) -> Grid:
+    """Return the grid of a trace's kind.
 
     Raises
     ------
     TraceError
-        If it is no trace, has no cell, or more dimensions than a picture.
+        If it is not a trace, is of a kind without a grid, is empty, or has more than two dimensions.
     """
-    check_trace(trace)
-    if "layer" in trace.dims:
-        select_layers(trace)
-        return _LAYERS
-    if "lens" in trace.variables:
-        msg = (
-            "An explorer shows traces of run_recurrence, run_decoding and run_layer_kl, got one of run_lens."
-        )
+    kind = trace_kind(check_trace(trace))
+    if kind.name not in _GRIDS:
+        msg = f"An explorer shows the kinds {', '.join(_GRIDS)}; this trace is of the kind {kind.name}."
         raise TraceError(msg)
-    if "iterations_used" not in trace.variables:
+    if kind.name == "layers":
+        select_layers(trace)
+    elif kind.name == "recurrence":
         select_distance(trace)
-        return _RECURRENCE
-    if 0 in (trace.sizes.get("generated_token", 0), trace.sizes.get("iteration", 0)):
+    elif 0 in (trace.sizes.get("generated_token", 0), trace.sizes.get("iteration", 0)):
         msg = f"This decoding is empty: {dict(trace.sizes)}. Run it again with at least one new token."
         raise TraceError(msg)
-    return _DECODING
+    return _GRIDS[kind.name]

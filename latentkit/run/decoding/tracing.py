@@ -29,7 +29,6 @@ from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
-from latentkit.trace import DECODING
 
 __all__ = ["run_decoding"]
 
@@ -212,7 +211,7 @@ def run_decoding(
         "token_text": as_texts(token_texts(model.tokenizer, generated)),
         "stop_reason": as_texts(_reasons(recorder.used, iterations, leave)),
     }
-    return label(model.tokenizer, DECODING, found, attrs, watched=watched)
+    return label(model.tokenizer, "decoding", found, attrs, watched=watched)
 
 
 def _exit(name: str | None, threshold: float | None) -> ExitWatch | None:

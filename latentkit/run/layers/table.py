@@ -16,7 +16,7 @@ from latentkit.errors import ModelError
 from latentkit.models.unrolled import Layer
 from latentkit.run.layers.interval import mean_interval
 from latentkit.run.prompting import token_texts
-from latentkit.trace import COORDS, LAYERS
+from latentkit.trace import build_trace
 
 __all__ = ["Definition", "finished_values", "layer_dataset"]
 
@@ -80,37 +80,32 @@ def layer_dataset(
     several: bool,
 ) -> xr.Dataset:
     """Build the dataset from values [prompt, layer, generated_token]."""
-    coords = {**_layer_coords(layers), **_token_coords(tokenizer, sequences, several=several)}
+    arrays = {**_layer_coords(layers), **_token_coords(tokenizer, sequences, several=several)}
     if attrs["definition"] == "effect":
-        del coords["lens"]
-    name, about = attrs["divergence"], {"long_name": attrs["direction"], "units": attrs["units"]}
-    cell = ("layer", "generated_token")
-    if not several:
-        return xr.Dataset({name: (cell, values[0], about)}, coords=coords, attrs=attrs)
-    mean, low, high = mean_interval(values)
-    summary = {f"{name}_mean": mean, f"{name}_low": low, f"{name}_high": high}
-    variables: dict[str, Any] = {name: (("prompt", *cell), values, about)}
-    variables |= {key: (cell, part, about) for key, part in summary.items()}
-    coords["prompt"] = np.arange(len(values))
-    return xr.Dataset(variables, coords=coords, attrs=attrs)
+        del arrays["lens"]
+    name = attrs["divergence"]
+    arrays[name] = values if several else values[0]
+    if several:
+        parts = zip(("mean", "low", "high"), mean_interval(values), strict=True)
+        arrays |= {f"{name}_{part}": array for part, array in parts}
+        arrays["prompt"] = np.arange(len(values))
+    return build_trace("layers", arrays, attrs)
 
 
 def _layer_coords(layers: list[Layer]) -> dict[str, Any]:
     columns = [np.array(column) for column in zip(*map(astuple, layers), strict=True)]
     names = ("layer", "stack", "iteration", "block", "lens")
     return {
-        name: (("layer",), column.astype(object) if column.dtype.kind == "U" else column, LAYERS[name].attrs)
+        name: column.astype(object) if column.dtype.kind == "U" else column
         for name, column in zip(names, columns, strict=True)
     }
 
 
 def _token_coords(tokenizer: Any, sequences: list[list[int]], *, several: bool) -> dict[str, Any]:
-    tokens = ("prompt", "generated_token") if several else ("generated_token",)
     texts = np.array([token_texts(tokenizer, new) for new in sequences], dtype=object)
     ids = np.array(sequences, dtype=np.int64)
-    numbers = np.arange(ids.shape[1])
     return {
-        "generated_token": (("generated_token",), numbers, LAYERS["generated_token"].attrs),
-        "token_text": (tokens, texts if several else texts[0], COORDS["token_text"].attrs),
-        "token_id": (tokens, ids if several else ids[0], COORDS["token_id"].attrs),
+        "generated_token": np.arange(ids.shape[1]),
+        "token_text": texts if several else texts[0],
+        "token_id": ids if several else ids[0],
     }

@@ -24,7 +24,7 @@ from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.perturbation import token_positions
-from latentkit.trace import COORDS
+from latentkit.trace import build_trace
 
 __all__ = ["run_local_contraction"]
 
@@ -116,15 +116,16 @@ def run_local_contraction(
         limit, last_step = _limit(model, ids, seed, iterations, bar)
         for batch in batches:
             growth |= _growth(model, ids, limit, batch, power_iterations, seed or 0, bar)
-    return _dataset(model, ids, positions, growth, last_step).assign_attrs(
-        {
-            **provenance(model),
-            "seed": "zeros" if seed is None else seed,
-            "iterations": iterations,
-            "power_iterations": power_iterations,
-            "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),
-        }
-    )
+    arrays = _arrays(model, ids, positions, growth, last_step)
+    attrs = {
+        **provenance(model),
+        "seed": "zeros" if seed is None else seed,
+        "iterations": iterations,
+        "power_iterations": power_iterations,
+        "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),
+        "sequence_radius": float(arrays["spectral_radius"].max()),
+    }
+    return build_trace("contraction", arrays, attrs)
 
 
 def _refuse_too_large(model: RecurrentModel[Any], tokens: int) -> None:
@@ -199,26 +200,23 @@ def _stop_if_asked(bar: Progress) -> None:
         raise KeyboardInterrupt
 
 
-def _dataset(
+def _arrays(
     model: RecurrentModel[Any],
     ids: list[int],
     positions: Sequence[int],
     growth: dict[int, np.ndarray[Any, Any]],
     last_step: np.ndarray[Any, Any],
-) -> xr.Dataset:
+) -> dict[str, Any]:
     logs = np.stack([growth[position] for position in positions])
     half = logs.shape[1] // 2
     halves = np.exp(np.stack([part.mean(axis=1) for part in np.array_split(logs[:, half:], 2, axis=1)]))
     radius = np.exp(logs[:, half:].mean(axis=1))
     texts = np.array(token_texts(model.tokenizer, ids), dtype=object)[list(positions)]
-    coords = {"token": np.array(positions), "token_text": texts, "token_id": np.array(ids)[list(positions)]}
-    variables = {
-        "spectral_radius": (radius, "largest |eigenvalue| of the step at the limit"),
-        "spread": (np.abs(halves[1] - halves[0]) / 2, "half the difference of two estimates"),
-        "last_step": (last_step[list(positions)], "‖s_n − s_{n−1}‖"),
+    return {
+        "token": np.array(positions),
+        "token_text": texts,
+        "token_id": np.array(ids)[list(positions)],
+        "spectral_radius": radius,
+        "spread": np.abs(halves[1] - halves[0]) / 2,
+        "last_step": last_step[list(positions)],
     }
-    return xr.Dataset(
-        {name: ("token", values, {"long_name": words}) for name, (values, words) in variables.items()},
-        coords={name: (COORDS[name].dims, values, COORDS[name].attrs) for name, values in coords.items()},
-        attrs={"sequence_radius": float(radius.max())},
-    )

@@ -20,7 +20,6 @@ from latentkit.run.labelling import as_texts, label, token_number
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
-from latentkit.trace import LENSES
 
 __all__ = ["run_lens"]
 
@@ -131,7 +130,7 @@ def run_lens(
         "iteration": np.arange(1, len(hidden) + 1),
         "block": np.arange(hidden.shape[2]),
     }
-    return label(model.tokenizer, LENSES, found, attrs, watched=watched)
+    return label(model.tokenizer, "lens", found, attrs, watched=watched)
 
 
 def _position(token: int, count: int) -> int:

@@ -17,7 +17,7 @@ from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyo
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
-from latentkit.trace import COORDS
+from latentkit.trace import build_trace
 
 __all__ = ["run_path_independence"]
 
@@ -107,7 +107,14 @@ def run_path_independence(
     limits = np.stack([end[1] for end in ends])
     variables = _compared(limits, np.stack([criteria.distance(now, before) for before, now in ends]))
     texts = np.array(token_texts(model.tokenizer, ids), dtype=object)
-    coords = {"token": np.arange(len(ids)), "token_text": texts, "token_id": np.array(ids)}
+    names = np.array(starts, dtype=object)
+    labels = {
+        "start": names,
+        "other_start": names,
+        "token": np.arange(len(ids)),
+        "token_text": texts,
+        "token_id": np.array(ids),
+    }
     attrs = {
         **provenance(model),
         "iterations": iterations,
@@ -115,10 +122,7 @@ def run_path_independence(
     }
     if other_prompt is not None:
         attrs["other_prompt"] = prompt_json(other_prompt, system=None, chat=False, new_tokens=0)
-    return variables.assign_coords(
-        {"start": starts, "other_start": starts}
-        | {name: (COORDS[name].dims, values, COORDS[name].attrs) for name, values in coords.items()}
-    ).assign_attrs(attrs)
+    return build_trace("path_independence", labels | variables, attrs)
 
 
 def _refuse_too_large(model: RecurrentModel[Any], starts: int, tokens: int) -> None:
@@ -157,19 +161,11 @@ def _uninterrupted(bar: Progress, iterations: int) -> Any:
         raise KeyboardInterrupt
 
 
-def _compared(limits: np.ndarray[Any, Any], last_step: np.ndarray[Any, Any]) -> xr.Dataset:
+def _compared(limits: np.ndarray[Any, Any], last_step: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Compare the limits [start, token, hidden] pair by pair."""
     count = len(limits)
     rows = range(count)
     cosine = np.stack([criteria.cosine(limits, limits[i][None]) for i in rows])
     distance = np.stack([criteria.distance(limits, limits[i][None]) for i in rows])
     alignment = cosine[~np.eye(count, dtype=bool)].mean(axis=0)
-    pair = ("start", "other_start", "token")
-    return xr.Dataset(
-        {
-            "cosine": (pair, cosine, {"long_name": "cosine of the limits"}),
-            "distance": (pair, distance, {"long_name": "distance of the limits"}),
-            "alignment": ("token", alignment, {"long_name": "mean cosine of limits from different starts"}),
-            "last_step": (("start", "token"), last_step, {"long_name": "‖s_n − s_{n−1}‖"}),
-        }
-    )
+    return {"cosine": cosine, "distance": distance, "alignment": alignment, "last_step": last_step}

@@ -25,7 +25,7 @@ from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.passes import measured, readouts, start_state, unroll
 from latentkit.run.recurrence.perturbation import Perturbation
-from latentkit.trace import COORDS, VARIABLES
+from latentkit.trace import build_trace
 
 __all__ = ["run_recurrence"]
 
@@ -246,14 +246,14 @@ def _dataset(
 ) -> xr.Dataset:
     """Label everything."""
     count = variables["distance"].shape[-1]
-    lead = () if seeds is None else ("seed",)
     written = np.arange(len(sequence)) >= len(sequence) - generated
-    coords: dict[str, Any] = {
+    labels: dict[str, Any] = {
         "token": np.arange(len(sequence)),
         "token_text": np.array(token_texts(tokenizer, sequence), dtype=object),
         "token_id": np.array(sequence, dtype=np.int64),
         "is_generated": written,
         "iteration": np.arange(count),
+        **({} if seeds is None else {"seed": np.array(seeds)}),
     }
     found = dict(variables)
     if "readout_id" in found:
@@ -262,13 +262,4 @@ def _dataset(
         texts = [""] if distinct[0] < 0 else []
         texts += token_texts(tokenizer, distinct[distinct >= 0].tolist())
         found["readout_text"] = np.array(texts, dtype=object)[place.reshape(ids.shape)]
-    return xr.Dataset(
-        {
-            name: ((*lead, *VARIABLES[name].dims), found[name], VARIABLES[name].attrs)
-            for name in VARIABLES
-            if name in found
-        },
-        coords={name: (COORDS[name].dims, values, COORDS[name].attrs) for name, values in coords.items()}
-        | ({} if seeds is None else {"seed": ("seed", seeds, {"long_name": "seed of the initial state"})}),
-        attrs=dict(attrs),
-    )
+    return build_trace("recurrence", labels | found, attrs)

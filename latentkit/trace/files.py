@@ -1,0 +1,157 @@
+"""Traces as files: one compressed netCDF-4 file each.
+
+Texts are stored as ASCII JSON, which holds NUL and unpaired surrogates; readout texts as ids and one table
+of distinct texts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from latentkit.errors import TraceError
+from latentkit.trace.checking import check_trace, trace_kind
+
+__all__ = ["open_trace", "save_trace"]
+
+
+def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Save a trace as one compressed netCDF-4 file.
+
+    Parameters
+    ----------
+    trace : Dataset
+        The result of any ``run_*`` function.
+    path : path
+        For example ``"faust.nc"``. The data are written to a temporary file in the same folder, which then
+        replaces ``path``: a crash leaves no partial file and keeps an earlier one.
+
+    Returns
+    -------
+    Path
+        The path of the file.
+
+    Raises
+    ------
+    TraceError
+        If ``trace`` is not a trace, or the folder does not exist.
+
+    See Also
+    --------
+    open_trace : reads the file back, identical.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
+        raise TraceError(msg)
+    packed = _pack(check_trace(trace))
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        packed.to_netcdf(partial, engine="h5netcdf", encoding=_compression(packed))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open a trace that `save_trace` wrote; neither torch nor the model is needed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Dataset
+        Identical to what was saved, held in memory; the file is closed.
+
+    Raises
+    ------
+    TraceError
+        If there is no such file, it is damaged, or it is not a trace.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"There is no file {path}. Pass the path that `save_trace` returned."
+        raise TraceError(msg)
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            packed = file.load()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} is not a readable netCDF-4 file ({error}). Save the trace again with `save_trace`."
+        raise TraceError(msg) from error
+    try:
+        return check_trace(_unpack(_with_kind(packed)))
+    except (TraceError, KeyError, TypeError, ValueError) as error:
+        msg = f"{path} is not a trace: {error}"
+        raise TraceError(msg) from error
+
+
+def _with_kind(packed: xr.Dataset) -> xr.Dataset:
+    """Add the attribute ``kind`` to a file of version 0.1, which had none, from its variables."""
+    if "kind" in packed.attrs or ("token_text" not in packed.variables and "lens" not in packed.variables):
+        return packed
+    if "iterations_used" in packed.variables:
+        kind = "decoding"
+    elif "layer" in packed.dims:
+        kind = "layers"
+    else:
+        kind = "lens" if "lens" in packed.variables else "recurrence"
+    return packed.assign_attrs({"kind": kind, **packed.attrs})
+
+
+def _pack(trace: xr.Dataset) -> xr.Dataset:
+    """Encode texts as JSON and readout texts as ids with a table."""
+    packed = trace.copy()
+    if {"readout_id", "readout_text"} <= set(packed.variables):
+        ids, place = np.unique(packed.readout_id.values, return_index=True)
+        packed["table_id"] = ("table", ids)
+        packed["table_text"] = ("table", packed.readout_text.values.ravel()[place], packed.readout_text.attrs)
+        packed = packed.drop_vars("readout_text")
+    for name, variable in packed.variables.items():
+        if variable.dtype.kind in "OUT":
+            texts = [json.dumps(text) for text in variable.values.ravel()]
+            coded = np.array(texts, dtype=object).reshape(variable.shape)
+            packed[name] = (variable.dims, coded, {**variable.attrs, "texts": "json"})
+    return packed
+
+
+def _unpack(packed: xr.Dataset) -> xr.Dataset:
+    """Undo `_pack`."""
+    trace = packed.copy()
+    for name, variable in packed.variables.items():
+        attrs = dict(variable.attrs)
+        if attrs.pop("texts", None) == "json":
+            texts = _text_array([json.loads(text) for text in variable.values.ravel()])
+            trace[name] = (variable.dims, texts.reshape(variable.shape), attrs)
+    if "table" in trace.dims:
+        place = np.searchsorted(trace.table_id.values, trace.readout_id.values)
+        texts = trace.table_text.values[place]
+        trace["readout_text"] = (trace.readout_id.dims, texts, trace.table_text.attrs)
+        trace = trace.drop_vars(["table_id", "table_text"])
+    table = trace_kind(trace).variables(trace.attrs)
+    coordinates = [name for name, each in table.items() if each.coordinate and name in trace.variables]
+    return trace.drop_encoding().set_coords(coordinates)
+
+
+def _text_array(texts: list[str]) -> np.ndarray[Any, Any]:
+    """Return an array of texts.
+
+    An object array keeps a NUL at the end of a text. It cannot hold an unpaired surrogate: pandas, inside
+    xarray, encodes it as UTF-8 where pyarrow is installed.
+    """
+    unpaired = any("\ud800" <= character <= "\udfff" for text in texts for character in text)
+    return np.array(texts, dtype=np.str_ if unpaired else object)
+
+
+def _compression(packed: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
+    numbers = [name for name, v in packed.variables.items() if v.dtype.kind in "fiu" and v.ndim > 1]
+    return {str(name): {"zlib": True, "complevel": 4, "shuffle": True} for name in numbers}
