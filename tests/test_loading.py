@@ -352,3 +352,35 @@ def test_a_saved_module_reads_back_to_the_bit(tmp_path: Path) -> None:
     ):
         assert torch.equal(a, b), name
     assert back.config == model.config
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rope_base", [], "The config says rope_base = []; it must be a number above 0."),
+        ("norm_eps", -1, "The config says norm_eps = -1; it must be a number above 0."),
+        ("qk_bias", "yes", "The config says qk_bias = 'yes'; it must be true or false."),
+    ],
+)
+def test_a_config_value_without_meaning_is_named(
+    folder: Path, name: str, value: object, message: str
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, name: value}))
+    with pytest.raises(ModelError) as caught:
+        lk.load_model(folder)
+    assert str(caught.value) == message
+
+
+def test_more_layers_than_tensors_are_refused_before_they_are_built(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "n_layers_in_coda": 10**9}))
+    with pytest.raises(ModelError, match=r"says n_layers_in_coda = 1,000,000,000, and the checkpoint holds"):
+        lk.load_model(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"model": 1}'])
+def test_a_damaged_tokenizer_is_named(folder: Path, content: str) -> None:
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(ModelError, match=r"The tokenizer files in .* cannot be read"):
+        lk.load_model(folder)

@@ -73,6 +73,7 @@ def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | 
         that is missing or cut short.
     """
     config = HuginnConfig.from_dict(read_config(folder))
+    _refuse_too_deep(folder, config)
     with torch.device("meta"):
         module = Huginn(config)
     optional: dict[str, Shape | None] = {"freqs_cis": (1, config.block_size, 1, config.head_dim // 2, 2)}
@@ -82,6 +83,18 @@ def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | 
     for path, table in found.values():
         _check_rope(path, config, table)
     return module.tie()
+
+
+def _refuse_too_deep(folder: Path, config: HuginnConfig) -> None:
+    """Refuse more blocks than there are tensors before so many are built."""
+    stacks = ("n_layers_in_prelude", "n_layers_in_recurrent_block", "n_layers_in_coda")
+    deepest = max(stacks, key=lambda name: getattr(config, name))
+    layers, tensors = getattr(config, deepest), len(tensor_names(folder))
+    if layers > tensors:
+        raise ModelError(
+            f"The config.json in {folder} says {deepest} = {layers:,}, and the checkpoint holds {tensors} "
+            "tensors in all. Check that config.json and the weights belong together."
+        )
 
 
 def fill_module(

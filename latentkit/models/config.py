@@ -49,6 +49,7 @@ class HuginnConfig:
                 raise ModelError(
                     f"The config says {name} = {value!r}; it must be a whole number of at least 1."
                 )
+        self._check_numbers()
         if self.n_embd % self.n_heads or (self.n_embd // self.n_heads) % 2:
             raise ModelError(
                 f"The config says n_embd = {self.n_embd} and n_heads = {self.n_heads}; the first must be "
@@ -59,6 +60,14 @@ class HuginnConfig:
                 f"The config says injection_type = {self.injection_type!r}. "
                 f"{nearest(str(self.injection_type), INJECTIONS)}"
             )
+
+    def _check_numbers(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "float" and not (_is_number(value) and 0 < value < math.inf):
+                raise ModelError(f"The config says {field.name} = {value!r}; it must be a number above 0.")
+            if field.type == "bool" and not isinstance(value, bool):
+                raise ModelError(f"The config says {field.name} = {value!r}; it must be true or false.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> HuginnConfig:
@@ -112,3 +121,7 @@ class HuginnConfig:
     def init_std(self) -> float:
         """Standard deviation sqrt(2 / (5 h)) of fresh weights; sets the initial state's size too."""
         return math.sqrt(2 / (5 * self.n_embd))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -16,12 +16,25 @@ __all__ = ["load_causal", "load_tokenizer"]
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the folder's tokenizer, or None where it has none."""
+    """Return the folder's tokenizer, or None where it has none.
+
+    Raises
+    ------
+    ModelError
+        If its files are damaged.
+    """
     if not (folder / "tokenizer.json").is_file():
         return None
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
+    try:
+        return PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # transformers and tokenizers raise many kinds of errors
+        raise ModelError(
+            f"The tokenizer files in {folder} (tokenizer.json, tokenizer_config.json) cannot be read "
+            f"({type(error).__name__}: {next(iter(str(error).splitlines()), 'no reason given')}). "
+            "Copy them again."
+        ) from error
 
 
 def load_causal(
