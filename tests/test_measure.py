@@ -331,6 +331,21 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert abs(covered - 0.9) < 0.02
 
 
+def test_the_geometric_mean_is_the_mean_of_the_logarithms() -> None:
+    values = xr.DataArray([[1.0, 4.0], [4.0, 16.0], [16.0, 64.0]], dims=("seed", "token"))
+    found = measure.geometric_mean_interval(values)
+    np.testing.assert_allclose(found["mean"], [4, 16])
+    plain = measure.mean_interval(np.log(values))
+    np.testing.assert_allclose(np.log(found.low), plain.low)
+    np.testing.assert_allclose(np.log(found.high), plain.high)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan])
+def test_a_value_without_logarithm_leaves_no_geometric_mean(value: float) -> None:
+    found = measure.geometric_mean_interval(xr.DataArray([1.0, value, 2.0], dims="seed"))
+    assert all(np.isnan(found[name].item()) for name in ("mean", "low", "high"))
+
+
 def test_step_cosine_is_the_traces_own() -> None:
     torch.manual_seed(0)
     trace = lk.run_recurrence(tiny_model(), IDS, iterations=4, limit=4, readout_top=0, progress=False)

@@ -10,7 +10,7 @@ from latentkit.measure.comparison import compare_settling, trace_distance
 from latentkit.measure.components import principal_components
 from latentkit.measure.exits import exit_iteration
 from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
-from latentkit.measure.interval import mean_interval
+from latentkit.measure.interval import geometric_mean_interval, mean_interval
 from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
 from latentkit.measure.rates import contraction_rate
@@ -22,6 +22,7 @@ __all__ = [
     "compare_settling",
     "contraction_rate",
     "exit_iteration",
+    "geometric_mean_interval",
     "mean_interval",
     "measured_floor",
     "noise_floor",

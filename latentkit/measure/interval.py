@@ -11,7 +11,7 @@ import xarray as xr
 from latentkit.errors import ArgumentError
 from latentkit.trace import need_dim
 
-__all__ = ["mean_interval", "t_quantile"]
+__all__ = ["geometric_mean_interval", "mean_interval", "t_quantile"]
 
 
 def mean_interval(values: xr.DataArray, dim: str = "seed", *, confidence: float = 0.95) -> xr.Dataset:
@@ -56,6 +56,42 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", *, confidence: float 
         deviation = values.std(dim, ddof=1, skipna=False)
         half = t_quantile((1 + confidence) / 2, count - 1) / math.sqrt(count) * deviation
     return xr.Dataset({"mean": mean, "low": mean - half, "high": mean + half})
+
+
+def geometric_mean_interval(
+    values: xr.DataArray, dim: str = "seed", *, confidence: float = 0.95
+) -> xr.Dataset:
+    """Geometric mean over a dimension, with the confidence interval of the mean logarithm.
+
+    Parameters
+    ----------
+    values : DataArray [..., dim]
+        Independent repetitions along ``dim``. Values that are not positive and finite count as NaN, and a
+        mean with one is NaN.
+    dim : str
+        Dimension of the repetitions.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    Dataset [...]
+        ``mean``, ``low`` and ``high``, in the units of the values; one repetition has no interval (NaN).
+
+    Raises
+    ------
+    TraceError, ArgumentError
+        As `mean_interval`.
+
+    Examples
+    --------
+    >>> found = geometric_mean_interval(xr.DataArray([1.0, 10.0, 100.0], dims="seed"))
+    >>> round(found["mean"].item(), 6)
+    10.0
+    """
+    positive = values.where((values > 0) & np.isfinite(values))
+    found = mean_interval(positive.copy(data=np.log(positive.values)), dim, confidence=confidence)
+    return found.map(np.exp)
 
 
 def t_quantile(probability: float, freedom: int) -> float:
