@@ -30,6 +30,7 @@ from .plot import plot_rank as plot_rank
 from .plot import plot_runs as plot_runs
 from .plot import plot_settling as plot_settling
 from .plot import plot_trajectory as plot_trajectory
+from .plot import with_alt as with_alt
 from .problems import run_problems as run_problems
 from .run import run_decoding as run_decoding
 from .run import run_layer_difference as run_layer_difference
@@ -39,13 +40,9 @@ from .run import run_lens as run_lens
 from .run import run_local_contraction as run_local_contraction
 from .run import run_path_independence as run_path_independence
 from .run import run_recurrence as run_recurrence
-from .sliders import slide_convergence as slide_convergence
-from .sliders import slide_decoding as slide_decoding
-from .sliders import slide_exits as slide_exits
-from .sliders import slide_layer_kl as slide_layer_kl
-from .sliders import slide_readout as slide_readout
-from .sliders import slide_trajectory as slide_trajectory
+from .sliders import slide as slide
 from .trace import open_trace as open_trace
 from .trace import save_trace as save_trace
+from .view import color_limits as color_limits
 
 __version__: str

@@ -101,7 +101,7 @@ Markdown(
 # table below.)*
 
 # %%
-lk.slide_readout(trace)
+lk.slide(trace, "readout")
 
 # %% [markdown]
 # The same without a slider, for the last token: one row for each of a few iterations, with the likeliest

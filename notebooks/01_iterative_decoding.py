@@ -12,7 +12,6 @@ from IPython.display import Markdown
 
 import latentkit as lk
 from latentkit import classroom
-from latentkit.plot import with_alt
 
 model = lk.load_model("nano")
 
@@ -48,7 +47,7 @@ print(dict(trace.readout_text.sizes))
 # are counted from 0.
 
 # %%
-lk.slide_decoding(trace, iteration=1)
+lk.slide(trace, iteration=1)
 
 # %% [markdown]
 # The *explorer* shows all cells at once. Move through its heatmap with the arrow keys and read, for each
@@ -66,7 +65,7 @@ best = trace.readout_id.isel(rank=0)
 wrong = best != trace.token_id
 decided = (trace.iteration.where(wrong).max("iteration") + 1).fillna(0).astype(int)
 end = min(max(8, 2 * int(decided.max())), 64)
-with_alt(lk.plot_decoding(trace, iterations=slice(0, end + 1)))
+lk.with_alt(lk.plot_decoding(trace.sel(iteration=slice(0, end))))
 
 # %% jupyter={"source_hidden": true}
 assert not wrong.sel(iteration=64).any()  # the last readout is the token that was taken
@@ -135,7 +134,8 @@ place = int(late[0]) if late.size else 0
 early, runner_up = int(best[place, 1]), int(trace.readout_id[place, -1, 1])
 taken = int(trace.token_id[place])
 rival = early if early != taken else runner_up
-with_alt(lk.plot_rank(trace.sel(iteration=slice(0, end)), taken, rival, at=place))
+one = trace.sel(generated_token=place, iteration=slice(0, end))
+lk.with_alt(lk.plot_rank(one, taken, rival))
 
 # %% jupyter={"source_hidden": true}
 rank = lk.readout_rank(trace, taken).isel(generated_token=place) + 1
@@ -163,7 +163,7 @@ Markdown(
 # %%
 first = int(trace.token_id[0])
 lens = lk.run_lens(model, prompt, iterations=32, watch=[first], progress=False)
-with_alt(lk.plot_rank(lens, first))
+lk.with_alt(lk.plot_rank(lens, first))
 
 # %% jupyter={"source_hidden": true}
 coda = lens.readout_id.sel(lens="coda").isel(rank=0, block=-1)

@@ -24,7 +24,6 @@ from IPython.display import Markdown
 
 import latentkit as lk
 from latentkit import classroom, prompts
-from latentkit.plot import distance_limits, with_alt
 
 model = lk.load_model("nano")
 
@@ -65,7 +64,7 @@ print(f"tokens {answer.start} to {answer.stop - 1} of {trace.sizes['token']}")
 # notebook. If you only read, continue with the picture below, which shows all iterations.)*
 
 # %%
-lk.slide_convergence(trace, tokens=answer, iteration=2)
+lk.slide(trace, tokens=answer, iteration=2)
 
 # %% [markdown]
 # The *explorer* shows single cells. Click into its heatmap, or move through it with the arrow keys: the lines
@@ -79,7 +78,7 @@ lk.explore(trace.isel(token=answer), iteration=2)
 # The same on paper:
 
 # %%
-with_alt(lk.plot_convergence(trace, tokens=answer))
+lk.with_alt(lk.plot_convergence(trace, tokens=answer))
 
 # %% [markdown]
 # ### Which token settles last?
@@ -154,7 +153,7 @@ piece = lk.token_slice(system, words)
 print(words)
 
 # %%
-with_alt(lk.plot_convergence(system, tokens=piece))
+lk.with_alt(lk.plot_convergence(system, tokens=piece))
 
 # %% jupyter={"source_hidden": true}
 same = trace.distance.isel(token=piece)
@@ -210,13 +209,13 @@ untrained = lk.load_model("nano-untrained")
 control = lk.run_recurrence(
     untrained, prompts.messages(prompts.FIGURES["F1"]), limit=128, readout_top=0, progress=False
 )
-limits = distance_limits(trace, control, tokens=answer)
+vmin, vmax = lk.color_limits(trace, control, tokens=answer)
 
 # %%
 both, (left, right) = plt.subplots(1, 2, figsize=(11, 9.5), layout="constrained")
-lk.plot_convergence(trace, tokens=answer, limits=limits, colorbar=False, title="nano", ax=left)
-lk.plot_convergence(control, tokens=answer, limits=limits, title="nano-untrained", ax=right)
-with_alt(both)
+lk.plot_convergence(trace, tokens=answer, vmin=vmin, vmax=vmax, colorbar=False, title="nano", ax=left)
+lk.plot_convergence(control, tokens=answer, vmin=vmin, vmax=vmax, title="nano-untrained", ax=right)
+lk.with_alt(both)
 
 # %% jupyter={"source_hidden": true}
 blank = (control.distance / control.distance.sel(iteration=0)).isel(token=answer)

@@ -34,7 +34,6 @@ from IPython.display import Markdown
 
 import latentkit as lk
 from latentkit import classroom, prompts
-from latentkit.plot import with_alt
 
 model = lk.load_model("nano")
 
@@ -66,7 +65,7 @@ print(f"tokens {rows.start} to {rows.stop - 1}, the question first, then the hea
 # a running notebook, continue with the picture below.)*
 
 # %%
-lk.slide_convergence(safety.sel(seed=0), tokens=rows, iteration=2)
+lk.slide(safety.sel(seed=0), tokens=rows, iteration=2)
 
 # %% [markdown]
 # In the explorer you can move from token to token with the arrow keys and read the distance of each.
@@ -78,7 +77,7 @@ lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
 # The same on paper:
 
 # %%
-with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows))
+lk.with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows))
 
 # %% [markdown]
 # ## From colours to numbers
@@ -88,7 +87,7 @@ with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows))
 # shows how precisely five starts determine it (a 95 % interval).
 
 # %%
-with_alt(lk.plot_settling(safety, tokens=rows))
+lk.with_alt(lk.plot_settling(safety, tokens=rows))
 
 # %% [markdown]
 # Now the two readings as sentences that could be false. In the published picture the start is near 100, so

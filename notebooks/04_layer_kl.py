@@ -28,8 +28,6 @@ from IPython.display import Markdown, display
 
 import latentkit as lk
 from latentkit import classroom, criteria
-from latentkit.plot import with_alt
-from latentkit.view import layer_kl_limits
 
 p, q = np.log([0.9, 0.1]), np.log([0.5, 0.5])
 print(f"KL(p ‖ q) = {criteria.kl_divergence(p, q):.2f}, KL(q ‖ p) = {criteria.kl_divergence(q, p):.2f}")
@@ -84,7 +82,7 @@ lk.explore(effect)
 # as a printable picture:
 
 # %%
-with_alt(lk.plot_layer_kl(effect, annotate=True))
+lk.with_alt(lk.plot_layer_kl(effect, annotate=True))
 
 # %% jupyter={"source_hidden": true}
 mean = effect.kl.mean("generated_token")
@@ -112,7 +110,7 @@ Markdown(
 
 # %%
 lens = lk.run_layer_lens(model, text, layers=rows, progress=False)
-with_alt(lk.plot_layer_kl(lens, annotate=True))
+lk.with_alt(lk.plot_layer_kl(lens, annotate=True))
 
 # %% jupyter={"source_hidden": true}
 assert (lens.kl.sel(layer=27) == 0).all()
@@ -135,7 +133,7 @@ Markdown(
 # %%
 other = text.replace("3", "9")
 two = lk.run_layer_difference(model, text, other, layers=rows, progress=False)
-with_alt(lk.plot_layer_kl(two, annotate=True))
+lk.with_alt(lk.plot_layer_kl(two, annotate=True))
 
 # %% jupyter={"source_hidden": true}
 apart = two.kl.mean("generated_token")
@@ -157,7 +155,7 @@ three = {"Is it needed?": effect, "Is the prediction there?": lens, "Do two text
 figure, places = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
 for ax, (question, result) in zip(places, three.items(), strict=True):
     lk.plot_layer_kl(result, title=question, ax=ax)
-with_alt(figure)
+lk.with_alt(figure)
 
 # %%
 table = xr.Dataset(
@@ -198,7 +196,7 @@ Markdown(
 whole = lk.run_layer_effect(model, text, progress=False)
 ax = lk.plot_layer_profile(whole)
 ax.set_yscale("log", nonpositive="mask")
-with_alt(ax)
+lk.with_alt(ax)
 
 # %% jupyter={"source_hidden": true}
 core = whole.kl.mean("generated_token").where(whole["stack"] == "core", drop=True)
@@ -234,14 +232,14 @@ same = effect["token_id"].values.tolist()
 results = [
     lk.run_layer_effect(model, text, continuation=same, iterations=depth, progress=False) for depth in depths
 ]
-limits = layer_kl_limits(*(one.where(one["stack"] == "core", drop=True) for one in results))
-lk.slide_layer_kl(results, limits=limits)
+vmin, vmax = lk.color_limits(*(one.where(one["stack"] == "core", drop=True) for one in results))
+lk.slide(results, vmin=vmin, vmax=vmax)
 
 # %%
 figure, places = plt.subplots(1, 2, figsize=(11, 7), layout="constrained")
 for ax, result in zip(places, (results[2], results[-1]), strict=True):
-    lk.plot_layer_kl(result, limits=limits, title=f"{result.iterations} iterations", ax=ax)
-with_alt(figure)
+    lk.plot_layer_kl(result, vmin=vmin, vmax=vmax, title=f"{result.iterations} iterations", ax=ax)
+lk.with_alt(figure)
 
 # %% jupyter={"source_hidden": true}
 first = [result.kl.sel(layer=1).mean().item() for result in results]
@@ -265,7 +263,7 @@ online = False
 if online:
     large = lk.load_model("Qwen/Qwen2.5-1.5B")
     far = lk.run_layer_effect(large, text, layers=rows)
-    display(with_alt(lk.plot_layer_kl(far, annotate=True)))
+    display(lk.with_alt(lk.plot_layer_kl(far, annotate=True)))
 else:
     print("Not asked for, so nothing was fetched.")
 

@@ -17,7 +17,6 @@ from IPython.display import Markdown
 
 import latentkit as lk
 from latentkit import classroom, prompts
-from latentkit.plot import with_alt
 
 model = lk.load_model("nano")
 
@@ -69,20 +68,20 @@ Markdown(f"{trace.sizes['token']} tokens, each with a state of {trace.sizes['hid
 
 # %%
 early = trace.isel(iteration=slice(0, 25))
-lk.slide_trajectory(early, iteration=1)
+lk.slide(early, "trajectory", iteration=1)
 
 # %%
-with_alt(lk.plot_trajectory(early, tokens=slice(-6, None)))
+lk.with_alt(lk.plot_trajectory(early, tokens=slice(-6, None)))
 
 # %% [markdown]
 # Each line is the path of one token, each point a state; the ring is where it ends. The next picture shows
 # three directions, and the slider *Turn* rotates it.
 
 # %%
-lk.slide_trajectory(early, components=(1, 2, 3))
+lk.slide(early, "trajectory", components=(1, 2, 3))
 
 # %%
-with_alt(lk.plot_trajectory(early, tokens=slice(-6, None), components=(1, 2, 3)))
+lk.with_alt(lk.plot_trajectory(early, tokens=slice(-6, None), components=(1, 2, 3)))
 
 # %% jupyter={"source_hidden": true}
 shared = lk.principal_components(early, components=3).explained
@@ -166,8 +165,8 @@ pushed = lk.token_slice(trace, " sea").start
 kick = {"iteration": 20, "size": 0.5, "tokens": [pushed]}
 kicked = lk.run_recurrence(model, text, keep_states=True, perturb=kick, **options)
 gap = lk.trace_distance(trace, kicked).to_dataset(name="distance")
-ax = lk.plot_convergence(gap, iterations=slice(16, 49), title="Distance between the two runs")
-with_alt(ax)
+ax = lk.plot_convergence(gap.sel(iteration=slice(16, 48)), title="Distance between the two runs")
+lk.with_alt(ax)
 
 # %% jupyter={"source_hidden": true}
 size = gap.distance.sel(iteration=20, token=pushed).item()
@@ -235,7 +234,7 @@ runs = {
 coarse = runs["nano in bfloat16"]
 
 # %%
-with_alt(lk.plot_runs(runs))
+lk.with_alt(lk.plot_runs(runs))
 
 # %% jupyter={"source_hidden": true}
 floor, expected = lk.measured_floor(coarse).median().item(), lk.noise_floor("bfloat16", model.hidden_size)

@@ -15,7 +15,6 @@ from IPython.display import Markdown
 import latentkit as lk
 from latentkit import classroom
 from latentkit.measure import share_interval
-from latentkit.plot import with_alt
 from latentkit.problems import MEANINGS, make_problem
 
 model = lk.load_model("nano")
@@ -63,7 +62,7 @@ print(trace.criterion.values.tolist())
 # divergence, KL(readout at the end ‖ readout at the exit), in nats: 0 if nothing would have changed.
 
 # %%
-lk.slide_exits(trace)
+lk.slide(trace, "exits")
 
 # %% [markdown]
 # The same without sliders, for the default thresholds:
@@ -97,7 +96,7 @@ table.style.format(formats).set_uuid("exits")
 # %%
 ax = lk.plot_exits(trace, baseline=True)
 ax.set_xlim(0.5, 1.01)
-with_alt(ax)
+lk.with_alt(ax)
 
 # %% jupyter={"source_hidden": true}
 best = lk.exit_iteration(trace, "kl")
@@ -172,7 +171,7 @@ figure, axes = plt.subplots(1, len(asked), figsize=(width, 3.6), sharey=True, la
 for ax, kind in zip(np.atleast_1d(axes), asked, strict=True):
     lk.plot_accuracy(found.sel(task=found.kind == kind), ax=ax)
     ax.label_outer()
-with_alt(figure)
+lk.with_alt(figure)
 
 # %% [markdown]
 # This is the number of problems of each point; no problem is asked twice:

@@ -264,15 +264,29 @@ def test_dotted_lines_are_what_the_commonest_answer_would_get(found: xr.Dataset)
     assert dotted == [0.25, 0.25]
     plain = lk.plot_accuracy(found.drop_vars("commonest"))
     assert [line for line in plain.lines if line.get_linestyle() == ":"] == []
-    assert "commonest" not in alt_text(plain)
+    assert "baseline" not in alt_text(plain)
+
+
+def test_curves_on_axes_that_hold_a_line_share_the_colour_of_their_baselines(found: xr.Dataset) -> None:
+    _, ax = plt.subplots()
+    (before,) = ax.plot([1, 8], [0.5, 0.5], "C0", label="mine")
+    lk.plot_accuracy(found, ax=ax)
+    curves = [container.lines[0].get_color() for container in ax.containers]
+    dotted = [line.get_color() for line in ax.lines if line.get_linestyle() == ":"]
+    assert dotted == curves
+    assert before.get_color() == "C0"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "1 step (n = 200)",
+        "4 steps (n = 100)",
+    ]
 
 
 def test_alt_text_says_where_each_curve_begins_and_ends(found: xr.Dataset) -> None:
     assert alt_text(lk.plot_accuracy(found)) == (
         "Lines of the share of held-out problems answered right against the number of iterations, on a "
         "logarithmic axis, with 95% intervals. sums, 1 steps (200 problems): 10% at 1 iteration, 90% at 8, "
-        "most at 8 with 90%; the commonest answer alone would get 25%. sums, 4 steps (100 problems): 50% at "
-        "1 iteration, 100% at 8, most at 8 with 100%; the commonest answer alone would get 25%."
+        "most at 8 with 90%; the most-common-answer baseline gets 25%. sums, 4 steps (100 problems): 50% at "
+        "1 iteration, 100% at 8, most at 8 with 100%; the most-common-answer baseline gets 25%."
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentkit.view.labels import font_characters, led_label, thin, token_label, visible_token
+from latentkit.plot.fonts import font_characters
+from latentkit.view.labels import label_rows, prefixed_label, token_label, visible_token
 
 # `st.text` leaves out surrogates; a trace may hold half a pair.
 any_token = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -95,7 +96,7 @@ def test_a_label_is_short_and_one_line(token):
     assert len(label.splitlines()) <= 1
 
 
-def test_the_fonts_of_the_reader_are_asked():
+def test_the_fonts_in_rcparams_decide():
     with mpl.rc_context({"font.family": ["DejaVu Sans Mono"]}):
         mono = font_characters()
     assert mono != font_characters()
@@ -107,7 +108,7 @@ def test_the_fonts_of_the_reader_are_asked():
 @given(st.integers(1, 700), st.integers(0, 5000), st.floats(0.05, 40))
 def test_labels_never_touch_and_none_is_left_out_needlessly(rows, first, pitch):
     positions = range(first, first + rows)
-    kept, size = thin(positions, pitch)
+    kept, size = label_rows(positions, pitch)
     gaps = {after - before for before, after in itertools.pairwise(kept)}
     assert kept
     assert 6 <= size <= 8
@@ -119,12 +120,12 @@ def test_labels_never_touch_and_none_is_left_out_needlessly(rows, first, pitch):
 
 
 def test_thinned_labels_stand_at_round_positions():
-    kept, _ = thin(range(182, 241), pitch=2.0)
+    kept, _ = label_rows(range(182, 241), pitch=2.0)
     assert [182 + row for row in kept] == list(range(185, 241, 5))
 
 
 def test_a_few_rows_too_low_for_letters_keep_their_first_label():
-    assert thin(range(7, 9), pitch=0.5) == ([0], 7.0)
+    assert label_rows(range(7, 9), pitch=0.5) == ([0], 7.0)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,9 @@ def test_a_few_rows_too_low_for_letters_keep_their_first_label():
         ("abc مرحبا", "\u200e3 abc مرحبا"),
     ],
 )
-def test_a_lead_stays_in_front_of_a_token_that_is_written_from_right_to_left(text, label):
-    assert led_label("3 ", text) == label
+def test_a_prefix_stays_in_front_of_a_token_that_is_written_from_right_to_left(text, label):
+    assert prefixed_label("3 ", text) == label
 
 
 def test_a_font_without_the_mark_of_direction_does_not_have_to_draw_it():
-    assert led_label("3 ", "مرحبا", characters=[ord(letter) for letter in "مرحبا3 "]) == "3 مرحبا"
+    assert prefixed_label("3 ", "مرحبا", characters=[ord(letter) for letter in "مرحبا3 "]) == "3 مرحبا"

@@ -24,8 +24,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.plot import alt_text, distance_limits, plot_convergence, with_alt
-from latentkit.view import describe_convergence
+from latentkit.plot import alt_text, plot_convergence, with_alt
+from latentkit.view import color_limits, describe_convergence
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def fake_trace(texts, distance=None, *, first=0, columns=65, **attrs):
             "iteration": np.arange(distance.shape[1]),
             "token_text": ("token", np.array(list(texts), dtype=kind)),
         },
-        attrs={"dtype": "float32", "limit": 128, **attrs},
+        attrs={"kind": "recurrence", "dtype": "float32", "limit": 128, **attrs},
     )
 
 
@@ -122,9 +122,9 @@ def test_tokens_stand_left_and_their_positions_right_at_the_same_rows():
     np.testing.assert_allclose(heights[0], rows, atol=6)
 
 
-def test_slices_take_rows_and_columns_by_position():
+def test_a_slice_takes_rows_by_position_and_xarray_the_columns():
     trace = fake_trace(words(300))
-    ax = plot_convergence(trace, tokens=slice(182, 241), iterations=slice(10, 21))
+    ax = plot_convergence(trace.sel(iteration=slice(10, 20)), tokens=slice(182, 241))
     np.testing.assert_array_equal(drawn(ax), trace.distance[182:241, 10:21])
     assert left(ax) == words(300)[182:241]
     assert right(ax) == [str(position) for position in range(182, 241)]
@@ -149,14 +149,14 @@ def test_a_bound_beyond_the_trace_is_its_end():
     trace = fake_trace(words(240))
     assert right(plot_convergence(trace, tokens=slice(182, 241))) == [str(i) for i in range(182, 240)]
     np.testing.assert_array_equal(drawn(plot_convergence(trace, tokens=slice(-999, 3))), trace.distance[:3])
-    part = plot_convergence(trace.isel(token=slice(100, 120)), tokens=slice(0, 103), iterations=slice(60, 99))
-    np.testing.assert_array_equal(drawn(part), trace.distance[100:103, 60:])
+    part = plot_convergence(trace.isel(token=slice(100, 120)), tokens=slice(0, 103))
+    np.testing.assert_array_equal(drawn(part), trace.distance[100:103])
 
 
 def test_columns_with_gaps_reach_half_way_to_their_neighbours():
     ax = plot_convergence(fake_trace(words(2)).sel(iteration=[0, 1, 4, 8]))
     np.testing.assert_array_equal(ax.collections[0].get_coordinates()[0, :, 0], [-0.5, 0.5, 2.5, 6, 10])
-    ax = plot_convergence(fake_trace(words(2)), iterations=slice(7, 8))
+    ax = plot_convergence(fake_trace(words(2)).sel(iteration=[7]))
     np.testing.assert_array_equal(ax.collections[0].get_coordinates()[0, :, 0], [6.5, 7.5])
 
 
@@ -173,18 +173,25 @@ def test_limits_are_the_smallest_and_largest_distance_above_zero():
     assert ax.collections[0].get_clim() == (0.5, 50)
 
 
-def test_fixed_limits_are_kept_and_the_bar_points_to_what_lies_beyond():
+def test_vmin_and_vmax_are_kept_and_the_bar_points_to_values_beyond_them():
     trace = fake_trace(words(1), [[50, 5, 0.5]])
     for limits, extend in [((1, 100), "min"), ((0.1, 10), "max"), ((1, 10), "both"), ((0.1, 100), "neither")]:
-        ax = plot_convergence(trace, limits=limits)
+        ax = plot_convergence(trace, vmin=limits[0], vmax=limits[1])
         assert ax.collections[0].get_clim() == limits
         assert bar(ax).extend == extend
 
 
 def test_shared_limits_cover_every_trace():
     one, other = fake_trace(words(1), [[50, 5, 0]]), fake_trace(words(1), [[20, 0.5, np.nan]])
-    assert distance_limits(one, other) == (0.5, 50)
-    assert distance_limits(one, other, iterations=slice(0, 1)) == (20, 50)
+    assert color_limits(one, other) == (0.5, 50)
+    assert color_limits(one.isel(iteration=[0]), other.isel(iteration=[0])) == (20, 50)
+    assert color_limits(fake_trace(words(2), [[50, 5], [9, 3]]), tokens=slice(1, 2)) == (3, 9)
+
+
+def test_one_end_of_the_colour_scale_can_be_passed():
+    trace = fake_trace(words(1), [[50, 5, 0.5]])
+    assert plot_convergence(trace, vmin=np.float32(2)).collections[0].get_clim() == (2, 50)
+    assert plot_convergence(trace, vmax=trace.distance[0, 1]).collections[0].get_clim() == (0.5, 5)
 
 
 def test_zero_and_unknown_distances_are_blank():
@@ -230,7 +237,7 @@ def test_the_floor_of_bfloat16_is_marked_on_the_bar():
 
 
 def test_a_floor_beyond_the_bar_is_only_named():
-    ax = plot_convergence(fake_trace(words(2), dtype="torch.bfloat16", hidden_size=5280), limits=(1, 100))
+    ax = plot_convergence(fake_trace(words(2), dtype="torch.bfloat16", hidden_size=5280), vmin=1, vmax=100)
     assert not [line for line in bar(ax).ax.lines if line.get_color() == "white"]
     assert note(ax) == "x* = normalised state after 128 iterations · floor of bfloat16: 0.29"
 
@@ -455,15 +462,15 @@ HAS = "This trace has tokens 0 to 9: pass a slice within slice(0, 10)."
         (3, f"`tokens` must be a slice such as slice(0, 10), got 3. {HAS}"),
         (slice(2.0, 5), f"`tokens` must be a slice of whole numbers, got slice(2.0, 5, None). {HAS}"),
         (slice("a"), f"`tokens` must be a slice of whole numbers, got slice(None, 'a', None). {HAS}"),
-        (slice(5, 5), f"`tokens` takes nothing: slice(5, 5, None). {HAS}"),
-        (slice(7, 3), f"`tokens` takes nothing: slice(7, 3, None). {HAS}"),
-        (slice(182, 241), f"`tokens` takes nothing: slice(182, 241, None). {HAS}"),
-        (slice(None, -10), f"`tokens` takes nothing: slice(None, -10, None). {HAS}"),
+        (slice(5, 5), f"`tokens` selects nothing: slice(5, 5, None). {HAS}"),
+        (slice(7, 3), f"`tokens` selects nothing: slice(7, 3, None). {HAS}"),
+        (slice(182, 241), f"`tokens` selects nothing: slice(182, 241, None). {HAS}"),
+        (slice(None, -10), f"`tokens` selects nothing: slice(None, -10, None). {HAS}"),
         (
             slice(None, None, -1),
-            f"`tokens` must go forward, with a step of at least 1, got slice(None, None, -1). {HAS}",
+            f"`tokens` must have a step of at least 1, got slice(None, None, -1). {HAS}",
         ),
-        (slice(0, 5, 0), f"`tokens` must go forward, with a step of at least 1, got slice(0, 5, 0). {HAS}"),
+        (slice(0, 5, 0), f"`tokens` must have a step of at least 1, got slice(0, 5, 0). {HAS}"),
     ],
 )
 def test_a_slice_that_cannot_be_taken_is_refused(tokens, message):
@@ -473,33 +480,36 @@ def test_a_slice_that_cannot_be_taken_is_refused(tokens, message):
     assert plt.get_fignums() == []
 
 
-def test_iterations_are_refused_by_their_own_range():
-    with pytest.raises(ArgumentError) as raised:
-        plot_convergence(fake_trace(words(1)), iterations=slice(65, 66))
-    assert str(raised.value) == (
-        "`iterations` takes nothing: slice(65, 66, None). "
-        "This trace has iterations 0 to 64: pass a slice within slice(0, 65)."
-    )
-
-
 def test_a_part_of_a_trace_names_its_own_positions():
     with pytest.raises(ArgumentError) as raised:
         plot_convergence(fake_trace(words(3), first=182), tokens=slice(0, 3))
     assert str(raised.value) == (
-        "`tokens` takes nothing: slice(0, 3, None). "
+        "`tokens` selects nothing: slice(0, 3, None). "
         "This trace has tokens 182 to 184: pass a slice within slice(182, 185)."
     )
 
 
-@pytest.mark.parametrize(
-    "limits", [(0, 1), (1, 1), (2, 1), (1, np.inf), (np.nan, 1), 5, (1, 2, 3), "ab", (-1, 1)]
-)
-def test_colour_limits_that_are_none_are_refused(limits):
+@pytest.mark.parametrize("value", [0, -1, np.inf, np.nan, "1", (1, 2)])
+@pytest.mark.parametrize("name", ["vmin", "vmax"])
+def test_an_end_of_the_colour_scale_that_is_no_positive_number_is_refused(name, value):
     with pytest.raises(ArgumentError) as raised:
-        plot_convergence(fake_trace(words(1)), limits=limits)
+        plot_convergence(fake_trace(words(1)), **{name: value})
     assert str(raised.value) == (
-        f"`limits` must be two distances (low, high) with 0 < low < high, got {limits!r}. "
-        "The colour scale is logarithmic and cannot begin at 0."
+        f"`{name}` must be a number above 0, because the colour scale is logarithmic; got {value!r}."
+    )
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "given"),
+    [({"vmin": 2, "vmax": 1}, "2 and 1"), ({"vmin": 60}, "60 and 50"), ({"vmax": 4}, "5 and 4")],
+)
+def test_a_colour_scale_whose_ends_are_reversed_is_refused(limits, given):
+    with pytest.raises(ArgumentError) as raised:
+        plot_convergence(fake_trace(words(1), [[50, 5]]), **limits)
+    assert str(raised.value) == (
+        f"`vmin` must be less than `vmax`, got {given}. A limit that is not passed is the smallest or the "
+        "largest value shown."
     )
 
 
@@ -532,6 +542,11 @@ SHAPE = (
             "Expected a trace (an xarray.Dataset), got DataArray. Pass what `run_recurrence` returns.",
         ),
         (
+            lambda trace: trace.assign_attrs(kind="layers"),
+            "Expected a trace of the kind 'recurrence', got one of the kind 'layers'. Pass the result of "
+            "run_recurrence.",
+        ),
+        (
             lambda trace: trace.drop_vars("distance"),
             LACKS.format("distance", ["iteration", "token", "token_text"]),
         ),
@@ -555,9 +570,9 @@ def test_what_is_no_trace_is_refused(spoil, message):
 
 def test_limits_of_no_trace_are_refused():
     with pytest.raises(ArgumentError) as raised:
-        distance_limits()
+        color_limits()
     assert str(raised.value) == (
-        "`distance_limits` needs at least one trace, got none. Pass those whose figures you compare."
+        "`color_limits` needs at least one result, got none. Pass those whose figures you compare."
     )
 
 
@@ -587,21 +602,17 @@ def test_the_slowest_token_is_the_last_to_stay_below_a_hundredth_for_good():
     assert describe_convergence(trace.isel(token=[0, 2])).endswith(
         "The slowest token, 0 “a”, stays below 1 % of its first distance from iteration 3."
     )
-    assert describe_convergence(trace, iterations=slice(4, 5)).endswith("Distances range from 0.1 to 0.5.")
+    assert describe_convergence(trace.isel(iteration=[4])).endswith("Distances range from 0.1 to 0.5.")
 
 
-def test_the_first_distance_is_that_of_the_trace_not_of_the_slice():
+def test_without_iteration_0_no_slowest_token_is_named():
     trace = fake_trace(["a", "b"], [[100, 50, 0.9, 0.8], [100, 0.9, 0.9, 0.9]])
-    assert describe_convergence(trace, iterations=slice(1, 4)).endswith(
-        "The slowest token, 0 “a”, stays below 1 % of its first distance from iteration 2."
-    )
-    assert describe_convergence(trace, iterations=slice(2, 4)).endswith(
-        "Every token stays below 1 % of its first distance throughout."
-    )
+    assert "slowest" in describe_convergence(trace)
+    assert "slowest" not in describe_convergence(trace.sel(iteration=slice(1, None)))
 
 
 def test_the_alt_text_follows_the_slices():
-    text = alt_text(plot_convergence(fake_trace(words(300)), tokens=slice(182, 241), iterations=slice(0, 33)))
+    text = alt_text(plot_convergence(fake_trace(words(300), columns=33), tokens=slice(182, 241)))
     assert "59 tokens, from 182 “ w182” to 240 “ w240”, from top to bottom, iterations 0 to 32" in text
 
 

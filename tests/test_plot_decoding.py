@@ -13,6 +13,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from models_for_tests import Counter, tiny_model
+from test_plot_layer_kl import fake as layers
 from test_trace import HOSTILE
 
 import latentkit as lk
@@ -96,14 +97,18 @@ def test_what_is_written_stays_within_its_cells() -> None:
             assert text.get_tightbbox().x1 <= allowed + 0.1, text.get_text()
 
 
-@pytest.mark.parametrize("chosen", [{"tokens": slice(1, 3)}, {"iterations": slice(2, 4)}])
-def test_slices_choose_rows_and_columns(chosen: dict[str, slice]) -> None:
+def test_a_slice_selects_rows_and_xarray_columns() -> None:
     trace = lk.run_decoding(tiny_model(), [1, 2], new_tokens=4, iterations=5, progress=False)
-    ax = lk.plot_decoding(trace, **chosen)
-    part = trace.isel(
-        generated_token=chosen.get("tokens", slice(None)), iteration=chosen.get("iterations", slice(None))
-    )
+    ax = lk.plot_decoding(trace.isel(iteration=slice(2, 4)), tokens=slice(1, 3))
+    part = trace.isel(generated_token=slice(1, 3), iteration=slice(2, 4))
     np.testing.assert_array_equal(ax.collections[0].get_array(), part.readout_probability.isel(rank=0))
+
+
+def test_texts_and_marks_stand_at_the_edges_of_the_cells_where_iterations_are_left_out() -> None:
+    trace = fake([[0, 0, 0, 0, 1, 1, 1, 1, 1]], ["a", "b"]).isel(iteration=[0, 2, 4, 8])
+    ax = lk.plot_decoding(trace)
+    assert written(ax) == [(-1, 0, "a"), (3, 0, "b")]
+    assert [tuple(line.get_xdata()) for line in ax.lines] == [(3, 3)]
 
 
 def test_any_token_is_drawn_without_a_warning() -> None:
@@ -112,7 +117,7 @@ def test_any_token_is_drawn_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ax = lk.plot_decoding(trace, title="")
-        rank = lk.plot_rank(trace, *HOSTILE)
+        rank = lk.plot_rank(trace.isel(generated_token=-1), *HOSTILE)
         for text in (*ax.texts, *ax.get_yticklabels(), *rank.get_legend().get_texts()):
             assert not text.get_usetex()
             assert not text.get_parse_math()
@@ -134,14 +139,14 @@ def test_ranks_are_drawn_from_one_with_gaps_where_they_are_not_known() -> None:
     trace = lk.run_decoding(
         Counter(), [1], new_tokens=2, iterations=4, readout_top=1, watch=[5], progress=False
     )
-    ax = lk.plot_rank(trace, 3, 5, at=0)
+    ax = lk.plot_rank(trace.isel(generated_token=0), 3, 5)
     known, watched = (line.get_ydata() for line in ax.lines)
     np.testing.assert_array_equal(known, [np.nan, np.nan, 1, np.nan, np.nan])
     np.testing.assert_array_equal(watched, trace.watched_rank[0, :, 0] + 1)
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the likeliest is at the top
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["“<3>”", "“<5>”"]
-    assert "“<3>” goes from rank 1 at 2 to rank 1 at 2; its best is 1, first at 2." in alt_text(ax)
-    assert alt_text(ax).endswith("Ranks beyond 1 are not known and left out.")
+    assert "“<3>” goes from rank 1 at 2 to rank 1 at 2; its best rank is 1, first at 2." in alt_text(ax)
+    assert alt_text(ax).endswith("Ranks beyond 1 are unknown and left out.")
 
 
 def test_ranks_through_lenses_stand_between_the_iterations() -> None:
@@ -177,20 +182,20 @@ def test_the_baseline_stops_every_token_at_the_same_iteration() -> None:
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["kl", "same for all"]
     costs = [f"{trace.kl.sel(iteration=i).mean().item():.2g} nats" for i in (2, 1)]
     assert alt_text(ax).endswith(
-        "The same number of iterations for every token, a broken line: "
+        "The same number of iterations for every token, a dashed line: "
         f"75% for {costs[0]}; 88% for {costs[1]}."
     )
 
 
 def test_ranks_are_labelled_by_whole_numbers() -> None:
     for ids in ([[0, 1, 1]], [[3, 2, 1, 0]]):
-        ax = lk.plot_rank(fake(ids, ["a", "b", "c", "d"]), "b")
+        ax = lk.plot_rank(fake(ids, ["a", "b", "c", "d"]).isel(generated_token=0), "b")
         ax.figure.draw_without_rendering()
         labels = [label.get_text() for label in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True))]
         assert all(label.replace(",", "").isdigit() for label in labels if label)
 
 
-def test_all_criteria_that_a_trace_can_tell_are_drawn() -> None:
+def test_all_criteria_that_a_trace_has_numbers_for_are_drawn() -> None:
     decoding = lk.run_decoding(tiny_model(), [1, 2], new_tokens=2, iterations=5, progress=False)
     recurrence = lk.run_recurrence(tiny_model(), [1, 2, 3], iterations=5, limit=5, progress=False)
     drawn = [len(lk.plot_exits(trace).get_legend().get_texts()) for trace in (decoding, recurrence)]
@@ -201,7 +206,8 @@ def test_a_picture_goes_into_the_axes_it_is_given() -> None:
     trace = lk.run_decoding(tiny_model(), [1, 2], new_tokens=2, iterations=5, progress=False)
     _, axes = plt.subplots(1, 3)
     assert lk.plot_decoding(trace, ax=axes[0], colorbar=False) is axes[0]
-    assert lk.plot_rank(trace, trace.token_id.values[1].item(), ax=axes[1]) is axes[1]
+    one = trace.isel(generated_token=1)
+    assert lk.plot_rank(one, one.token_id.item(), ax=axes[1]) is axes[1]
     assert lk.plot_exits(trace, criteria=["kl"], ax=axes[2]) is axes[2]
     for ax in axes:
         json.dumps(alt_text(ax))
@@ -213,22 +219,30 @@ def test_pictures_refuse_what_they_cannot_draw() -> None:
     bare = lk.run_decoding(model, [1, 2], new_tokens=2, iterations=3, readout_top=0, progress=False)
     recurrence = lk.run_recurrence(model, [1, 2], iterations=3, limit=3, progress=False)
     cases: list[tuple[Any, type[Exception], str]] = [
-        (lambda: lk.plot_decoding(recurrence), TraceError, "Expected a decoding, got Dataset without "
-         "generated tokens. Pass what `run_decoding` returns."),
-        (lambda: lk.plot_decoding([1]), TraceError, "Expected a decoding, got list without generated tokens. "
-         "Pass what `run_decoding` returns."),
-        (lambda: lk.plot_decoding(trace.isel(generated_token=slice(0))), TraceError, "This decoding holds no "
+        (lambda: lk.plot_decoding(recurrence), TraceError, "Expected a trace of the kind 'decoding', got one "
+         "of the kind 'recurrence'. Pass the result of run_decoding."),
+        (lambda: lk.plot_decoding([1]), TraceError, "Expected a decoding, got a list without generated "
+         "tokens and 'iterations_used'. Pass what `run_decoding` returns."),
+        (lambda: lk.plot_decoding(layers()), TraceError, "Expected a trace of the kind 'decoding', got one "
+         "of the kind 'layers'. Pass the result of run_decoding."),
+        (lambda: lk.plot_exits(layers()), TraceError, "Expected a trace of the kind 'decoding' or "
+         "'recurrence', got one of the kind 'layers'. Pass the result of run_decoding or run_recurrence."),
+        (lambda: lk.plot_rank(layers(), 1), TraceError, "Expected a trace of the kind 'decoding' or "
+         "'recurrence' or 'lens', got one of the kind 'layers'. Pass the result of run_decoding or "
+         "run_recurrence or run_lens."),
+        (lambda: lk.plot_decoding(trace.isel(generated_token=slice(0))), TraceError, "This decoding has no "
          "token: it was interrupted before the first one. Run it again."),
-        (lambda: lk.plot_decoding(bare), TraceError, "This decoding has no readouts to draw. Run it with "
+        (lambda: lk.plot_decoding(bare), TraceError, "This decoding has no readouts. Run it with "
          "readout_top=1 or more."),
         (lambda: lk.plot_decoding(trace, ax=3), ArgumentError, "`ax` must be matplotlib Axes or None, "
          "got int."),
         (lambda: lk.plot_rank(trace), ArgumentError, "`plot_rank` needs at least one token, as in "
          "plot_rank(trace, ' 7'), and got none."),
-        (lambda: lk.plot_rank(trace, trace.token_id.values[0].item(), at=2), ArgumentError, "at is 2, but "
-         "this trace has 2 tokens: pass a number from -2 to 1."),
-        (lambda: lk.plot_exits(bare), TraceError, "What an exit costs is told from 'kl', which this dataset "
-         "lacks. Run it with readout_top=1."),
+        (lambda: lk.plot_rank(trace, trace.token_id.values[0].item()), TraceError, "`plot_rank` draws one "
+         "position at a time, and this trace has 2 along 'generated_token'. Select one, as in "
+         "trace.isel(generated_token=-1)."),
+        (lambda: lk.plot_exits(bare), TraceError, "The cost of an exit needs the variable 'kl', which "
+         "is missing. Run it with readout_top=1."),
         (lambda: lk.plot_exits(trace, criteria="kll"), ArgumentError, "No exit criterion named 'kll'. Did "
          "you mean 'kl'? Known: 'acceleration', 'argmax-stability', 'cosine', 'entropy-diff', 'kl', "
          "'latent-diff', 'minp-kl'."),
@@ -246,7 +260,7 @@ def test_a_saved_decoding_is_drawn_where_torch_is_not_installed(block_torch: Any
         "import matplotlib; matplotlib.use('agg')\n"
         "import latentkit as lk\n"
         f"trace = lk.open_trace({str(path)!r})\n"
-        "lk.plot_decoding(trace), lk.plot_rank(trace, 3), lk.plot_exits(trace)\n"
+        "lk.plot_decoding(trace), lk.plot_rank(trace.isel(generated_token=0), 3), lk.plot_exits(trace)\n"
         "print(trace.sizes['generated_token'])"
     )
     assert said == "2\n"

@@ -103,7 +103,7 @@ def test_rows_stand_in_the_order_asked_for_from_the_top_and_a_note_says_so():
     assert rows(ax) == [str(layer) for layer in F5]
     assert ax.get_ylim() == (9, 0)
     assert (
-        note(ax) == "effect of do='skip' · KL(clean ‖ intervened) · rows in the order asked for, not sorted"
+        note(ax) == "effect of do='skip' · KL(clean ‖ intervened) · rows in the order of layers=, not sorted"
     )
 
 
@@ -137,14 +137,14 @@ def test_a_single_value_or_none_is_drawn(values):
 
 
 def test_limits_can_be_those_of_the_published_figure():
-    assert plot_layer_kl(fake(), limits=(0.2, 1.4)).collections[0].get_clim() == (0.2, 1.4)
+    assert plot_layer_kl(fake(), vmin=0.2, vmax=1.4).collections[0].get_clim() == (0.2, 1.4)
 
 
 @pytest.mark.parametrize(
-    ("limits", "ends"), [(None, "neither"), ((1, 9), "max"), ((2, 10), "min"), ((2, 9), "both")]
+    ("limits", "ends"), [((None, None), "neither"), ((1, 9), "max"), ((2, 10), "min"), ((2, 9), "both")]
 )
 def test_the_colour_bar_says_where_values_lie_beyond_its_ends(limits, ends):
-    assert bar(plot_layer_kl(fake(), limits=limits)).extend == ends
+    assert bar(plot_layer_kl(fake(), vmin=limits[0], vmax=limits[1])).extend == ends
 
 
 def test_values_are_written_into_their_cells_dark_on_light_and_light_on_dark():
@@ -223,7 +223,7 @@ def test_of_several_prompts_the_mean_is_drawn_and_cells_not_separable_from_zero_
     assert note(ax).endswith("mean of 3 prompts")
     masked = plot_layer_kl(result, mask_zero=True)
     np.testing.assert_array_equal(np.ma.getmaskarray(drawn(masked)), result.kl_mean <= 3)
-    assert note(masked).endswith("blank: not separable from 0")
+    assert note(masked).endswith("blank: interval includes 0")
 
 
 def test_the_profile_has_a_line_for_each_token_and_its_interval():
@@ -283,7 +283,12 @@ def test_it_draws_into_axes_that_are_given():
     ("options", "message"),
     [
         ({"sort": "size"}, "`sort` must be 'layer', 'score' or None, got 'size'."),
-        ({"limits": (2, 1)}, "`limits` must be two numbers (low, high) with low < high, got (2, 1)."),
+        (
+            {"vmin": 2, "vmax": 1},
+            "`vmin` must be less than `vmax`, got 2 and 1. A limit that is not passed is the smallest or the "
+            "largest value shown.",
+        ),
+        ({"vmin": "low"}, "`vmin` must be a finite number; got 'low'."),
         ({"ax": 3}, "`ax` must be matplotlib Axes or None, got int."),
         (
             {"mask_zero": True},

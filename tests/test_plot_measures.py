@@ -91,6 +91,7 @@ def test_a_curve_over_seeds_is_the_geometric_mean_with_its_interval() -> None:
     edge = ax.collections[1].get_paths()[0].vertices
     assert np.isclose(edge[:, 1].max(), np.exp(log.mean(0) + half)[1].max(), rtol=1e-4)
     assert "geometric means over 3 seeds with 95 % intervals" in alt_text(ax)
+    assert f"to {np.exp(log.mean(0)).max():.3g}; the median" in alt_text(ax)
 
 
 def test_many_curves_are_coloured_by_position_with_a_bar_instead_of_a_legend() -> None:
@@ -121,6 +122,20 @@ def test_a_legend_with_arabic_draws_without_a_warning_and_keeps_each_position_on
         with_alt(ax)
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
     assert shown == ["\u200e0 مرحبا", "\u200e1 ␣مرحبا", "\u200e2 abc مرحبا 12"]
+
+
+def test_a_legend_names_its_own_lines_on_axes_that_hold_others() -> None:
+    _, ax = plt.subplots()
+    (before,) = ax.plot([0, 32], [1, 1], color="red")
+    plot_distance(made(dtype="bfloat16", hidden_size=5280), ax=ax)
+    drawn = [line for line in ax.get_lines() if len(line.get_xdata()) == 33]
+    handles = ax.get_legend().legend_handles
+    assert [handle.get_color() for handle in handles] == [line.get_color() for line in drawn]
+    assert len({line.get_color() for line in (before, *drawn)}) == 4
+    after = [line.get_color() for line in ax.get_lines()]
+    plot_distance(made(["d"]), ax=ax)
+    assert ax.get_legend().legend_handles[0].get_color() == ax.get_lines()[-1].get_color()
+    assert [line.get_color() for line in ax.get_lines()[: len(after)]] == after
 
 
 # Bars
@@ -166,8 +181,8 @@ def test_bars_over_seeds_are_means_and_a_seed_that_never_settles_shows() -> None
 
 def test_points_are_the_scores_and_their_colour_the_iteration() -> None:
     trace = made()
-    ax = plot_trajectory(trace, components=(2, 1), tokens=slice(0, 2), iterations=slice(3, None))
     fitted = lk.principal_components(trace, components=2)
+    ax = plot_trajectory(fitted.isel(iteration=slice(3, None)), components=(2, 1), tokens=slice(0, 2))
     score = fitted.score.isel(token=slice(0, 2), iteration=slice(3, None))
     assert len(ax.get_lines()) == 2
     np.testing.assert_allclose(ax.get_lines()[1].get_xdata(), score[1].sel(component=2), atol=1e-9)
@@ -179,7 +194,7 @@ def test_points_are_the_scores_and_their_colour_the_iteration() -> None:
 
 @pytest.mark.parametrize("components", [(1, 2), (1, 2, 3)])
 def test_the_ring_at_the_end_of_a_way_has_the_colour_of_its_iteration(components: Any) -> None:
-    ax = plot_trajectory(made(["a"]), components=components, iterations=slice(3, 9))
+    ax = plot_trajectory(made(["a"]).sel(iteration=slice(3, 8)), components=components)
     way, ring = ax.collections
     assert ring.get_array().tolist() == [8]
     assert way.get_clim() == ring.get_clim() == (3, 8)
@@ -190,7 +205,7 @@ def test_three_components_are_drawn_in_space() -> None:
     ax = plot_trajectory(made(), components=(1, 2, 3))
     assert ax.name == "3d"
     assert ax.get_zlabel().startswith("PC3 (")
-    assert "over PC1, PC2 and PC3" in alt_text(ax)
+    assert "in PC1, PC2 and PC3" in alt_text(ax)
 
 
 def test_figures_of_one_fit_share_their_axes_and_seeds_are_paths_of_their_own() -> None:
@@ -284,7 +299,7 @@ def test_a_single_token_with_equal_states_draws(plot: Any) -> None:
 def test_what_is_no_trace_and_no_slice_is_refused(plot: Any) -> None:
     with pytest.raises(TraceError):
         plot(xr.Dataset())
-    with pytest.raises(ArgumentError, match="`tokens` takes nothing"):
+    with pytest.raises(ArgumentError, match="`tokens` selects nothing"):
         plot(made(), tokens=slice(3, 9))
     with pytest.raises(ArgumentError, match=r"^`ax` must be matplotlib Axes or None, got int\.$"):
         plot(made(), ax=3)

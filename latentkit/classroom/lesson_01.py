@@ -9,7 +9,7 @@ import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
-from latentkit.plot.decoding import select_decoding
+from latentkit.view.decoding import select_decoding
 from latentkit.view.labels import visible_token
 
 __all__ = ["whole_text"]

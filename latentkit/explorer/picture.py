@@ -38,5 +38,7 @@ def _picture(trace: xr.Dataset, first: int, last: int) -> Picture:
         return with_alt(plot_decoding(trace, tokens=tokens))
     if grid.name == "decoding":
         renamed = trace[["distance", "token_text"]].rename({"generated_token": "token"})
-        return with_alt(plot_convergence(renamed.assign_attrs(trace.attrs), tokens=tokens))
+        return with_alt(
+            plot_convergence(renamed.assign_attrs(trace.attrs | {"kind": "recurrence"}), tokens=tokens)
+        )
     return with_alt(plot_convergence(trace, tokens=tokens))

@@ -25,7 +25,7 @@ from latentkit.explorer.data import pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
 from latentkit.view.kinds import grid_of
-from latentkit.view.selection import chosen
+from latentkit.view.selection import token_rows
 
 __all__ = ["TraceExplorer", "explore"]
 
@@ -258,7 +258,7 @@ def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
         msg = "`tokens` chooses among tokens, and this dataset has layers. Leave it out."
         raise TraceError(msg)
     positions = trace[dim].values
-    rows = chosen("tokens", tokens, positions)
+    rows = token_rows(tokens, positions)
     return [int(positions[rows[0]]), int(positions[rows[-1]])]
 
 

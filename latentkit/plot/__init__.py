@@ -1,6 +1,6 @@
-"""Pictures from traces: each function draws what it is given and returns the matplotlib axes.
+"""Figures from traces: each function draws a trace and returns the matplotlib axes.
 
-Matplotlib is imported with the first name that is used, not with the package.
+Matplotlib is imported when a name is first used, not with the package.
 """
 
 import lazy_loader

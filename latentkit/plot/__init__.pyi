@@ -1,7 +1,6 @@
 from .accuracy import plot_accuracy as plot_accuracy
 from .alt import alt_text as alt_text
 from .alt import with_alt as with_alt
-from .colour import distance_limits as distance_limits
 from .convergence import plot_convergence as plot_convergence
 from .decoding import plot_decoding as plot_decoding
 from .distance import plot_distance as plot_distance

@@ -1,4 +1,4 @@
-"""How many problems are answered right, against the number of iterations."""
+"""Share of problems answered right, against the number of iterations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMe
 from latentkit.errors import TraceError
 from latentkit.measure import share_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.rows import add_note, need_axes
+from latentkit.plot.rows import add_note, as_data, need_axes
+from latentkit.view.selection import need_kind
 
 __all__ = ["plot_accuracy"]
 
-_APART = 1.04  # neighbouring curves are moved by this factor, so that their bars do not hide each other
+_APART = 1.04  # factor between neighbouring curves along x, so that their error bars do not overlap
 
 
 def plot_accuracy(
@@ -28,26 +29,25 @@ def plot_accuracy(
     Parameters
     ----------
     found : Dataset [task, iteration]
-        From `latentkit.problems.accuracy.run_problems`, or a part of it: ``right``, ``problems`` and, where
-        it is there, ``commonest``.
+        From `run_problems`, or a part of it: ``right``, ``problems`` and, optionally, ``commonest``.
     confidence : float, optional
-        Of Wilson's interval, drawn as bars.
+        Confidence level of Wilson's interval, drawn as error bars.
     legend : bool, optional
-        Whether to name the curves and how many problems each stands for.
+        Whether to add a legend with the number of problems of each task.
     ax : Axes, optional
-        Where to draw. By default a new figure.
+        Axes to draw in. By default a new figure.
 
     Returns
     -------
     Axes
-        With a line for each task over a logarithmic axis of iterations; a dotted line of the same colour
-        shows what always giving the commonest answer would get. Where all tasks are of one kind, the kind is
-        the title and the lines are named by their steps.
+        Axes with one line per task over a logarithmic axis of iterations. A dotted line of the same colour is
+        the most-common-answer baseline. If all tasks are of one kind, the kind is the title and the lines
+        are named by their steps.
 
     Raises
     ------
     TraceError
-        If something is missing, or there is nothing to draw.
+        If a variable is missing, or there is nothing to draw.
 
     See Also
     --------
@@ -59,14 +59,16 @@ def plot_accuracy(
         _, ax = plt.subplots(figsize=(6.4, 4.0), FigureClass=AltFigure, layout="constrained")
     iterations = found["iteration"].values.astype(float)
     names, title = _names(found)
-    for place, name in enumerate(names):
+    drawn: list[Any] = []
+    for place in range(len(names)):
         share, low, high = (shares[part].isel(task=place).values for part in ("share", "low", "high"))
         x = iterations * _APART ** (place - (len(names) - 1) / 2)
         bars: Any = [share - low, high - share]
-        ax.errorbar(x, share, yerr=bars, marker="o", markersize=4, capsize=2.5, linewidth=1.4, label=name)
+        curve = ax.errorbar(x, share, yerr=bars, marker="o", markersize=4, capsize=2.5, linewidth=1.4)
+        drawn.append(curve)
         if "commonest" in found:
             level = float(found["commonest"].isel(task=place) / found["problems"].isel(task=place))
-            ax.axhline(level, color=f"C{place}", linestyle=":", linewidth=1, alpha=0.7)
+            ax.axhline(level, color=curve.lines[0].get_color(), linestyle=":", linewidth=1, alpha=0.7)
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_locator(FixedLocator(iterations.tolist()))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -78,13 +80,16 @@ def plot_accuracy(
     ax.set_title(title)
     ax.grid(visible=True, alpha=0.3)
     if legend:
-        ax.legend(fontsize="small")
-    add_note(ax, f"bars: {confidence:.0%} (Wilson)" + " · dotted: commonest answer" * ("commonest" in found))
-    set_alt_text(ax, _words(found, shares, confidence))
+        as_data(*ax.legend(drawn, names, fontsize="small").get_texts())
+    add_note(
+        ax, f"bars: {confidence:.0%} (Wilson)" + " · dotted: most common answer" * ("commonest" in found)
+    )
+    set_alt_text(ax, _describe(found, shares, confidence))
     return ax
 
 
 def _counts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    need_kind(found, "problems")
     missing = [name for name in ("right", "problems") if name not in getattr(found, "variables", ())]
     if missing or set(found["right"].dims) != {"task", "iteration"} or not found["right"].size:
         msg = (
@@ -96,7 +101,7 @@ def _counts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _names(found: xr.Dataset) -> tuple[list[str], str]:
-    """Return a name for each curve, and what they have in common."""
+    """Return a name for each curve and, if all tasks are of one kind, that kind as the title."""
     kinds = sorted(set(found["kind"].values.tolist())) if "kind" in found.variables else []
     labels, title = [str(task) for task in found["task"].values], ""
     if len(kinds) == 1 and "steps" in found.variables:
@@ -109,7 +114,7 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _words(found: xr.Dataset, shares: xr.Dataset, confidence: float) -> str:
+def _describe(found: xr.Dataset, shares: xr.Dataset, confidence: float) -> str:
     iterations = found["iteration"].values.tolist()
     parts = []
     for place, task in enumerate(found["task"].values):
@@ -118,7 +123,7 @@ def _words(found: xr.Dataset, shares: xr.Dataset, confidence: float) -> str:
         level = ""
         if "commonest" in found:
             rate = float(found["commonest"].isel(task=place) / found["problems"].isel(task=place))
-            level = f"; the commonest answer alone would get {rate:.0%}"
+            level = f"; the most-common-answer baseline gets {rate:.0%}"
         parts.append(
             f"{task} ({int(found['problems'].isel(task=place))} problems): {share[0]:.0%} at "
             f"{_plural(iterations[0], 'iteration')}, {share[-1]:.0%} at {iterations[-1]}, most at "

@@ -1,7 +1,7 @@
-"""Alt text on pictures: kept with the axes, and carried into every notebook that shows the figure.
+"""Alt text of figures: stored with the axes, and shown by every notebook that displays the figure.
 
-JupyterLab passes the words on from an ``<img alt>`` in HTML, but not from the metadata of a PNG; nbconvert
-knows both. Hence a picture is handed over in both forms.
+JupyterLab reads alt text from an ``<img alt>`` in HTML, but not from the metadata of a PNG; nbconvert reads
+both. A figure is therefore displayed in both forms.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from latentkit.errors import ArgumentError
 __all__ = ["AltFigure", "Picture", "alt_text", "set_alt_text", "with_alt"]
 
 _SCREEN = 96  # CSS pixels per inch
-_RENDERED = 100  # pixels per inch: not below the screen's, and small enough to commit with a notebook
+_RENDERED = 100  # pixels per inch: at least those of the screen, and small enough to commit in a notebook
 
 _texts: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 
 
 def set_alt_text(ax: Axes, text: str) -> None:
-    """Give axes their alt text, for `alt_text` and for the figure's output in a notebook."""
+    """Store the alt text of axes, for `alt_text` and for the figure's output in a notebook."""
     _texts[ax] = text
 
 
 def alt_text(picture: Axes | Figure) -> str:
-    """Read the alt text of a picture.
+    """Return the alt text of axes or of a figure.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def alt_text(picture: Axes | Figure) -> str:
     Returns
     -------
     str
-        What the picture shows, computed from its data; one line for each axes of a figure.
+        A description computed from the data, with one line per axes of a figure.
 
     Raises
     ------
     ArgumentError
-        If nothing in it was drawn by latentkit.
+        If latentkit drew none of the axes.
     """
     axes = picture.axes if isinstance(picture, Figure) else [picture]
     found = [_texts[ax] for ax in axes if ax in _texts]
@@ -68,14 +68,14 @@ class Picture:
     Parameters
     ----------
     figure : Figure
-        A figure with axes drawn by latentkit. It is rendered once, here.
+        A figure with axes drawn by latentkit. It is rendered when the object is created.
 
     Attributes
     ----------
     alt : str
-        What the picture shows.
+        The alt text.
     png : bytes
-        The picture; its ``Description`` holds the alt text too.
+        The rendered figure; its metadata ``Description`` is the alt text.
     """
 
     def __init__(self, figure: Figure) -> None:
@@ -101,10 +101,10 @@ class Picture:
 
 
 def _png(figure: Figure, description: str) -> bytes:
-    """Render a figure in 256 colours of its own, a third of the bytes: a notebook stores each picture twice.
+    """Render a figure with a palette of 256 colours, which takes a third of the bytes.
 
-    Of the ways to choose the colours this one keeps colour scales as they are: none is off by more than a
-    few of 255 steps, where a median cut turns rare colours into others.
+    A notebook stores each figure twice. Maximum coverage preserves colour scales: no colour changes by more
+    than a few of 255 steps, whereas a median cut replaces rare colours.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_RENDERED, bbox_inches="tight")
@@ -113,7 +113,7 @@ def _png(figure: Figure, description: str) -> bytes:
     small = io.BytesIO()
     with Image.open(buffer) as image:
         if image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255):
-            image.save(small, "PNG", optimize=True, pnginfo=about)  # a palette has no half-transparent edges
+            image.save(small, "PNG", optimize=True, pnginfo=about)  # a palette has no partial transparency
         else:
             few = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(small, "PNG", optimize=True, pnginfo=about)
@@ -121,19 +121,19 @@ def _png(figure: Figure, description: str) -> bytes:
 
 
 class AltFigure(Figure):
-    """A matplotlib figure that notebooks show with the alt text of its axes."""
+    """A matplotlib figure that notebooks display with the alt text of its axes."""
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         if not any(ax in _texts for ax in self.axes):
-            return {}, {}  # cleared and used for something else: shown as any figure
+            return {}, {}  # cleared and reused: displayed as an ordinary figure
         return Picture(self)._repr_mimebundle_()
 
 
 def with_alt(picture: Axes | Figure) -> Picture:
-    """Show a picture in a notebook with its alt text, whoever made the figure.
+    """Display a figure in a notebook with its alt text.
 
-    Figures that ``plot_`` functions make for themselves carry it without this. With axes of your own, end
-    the cell with ``with_alt(ax)``. The figure is closed, so that the notebook does not show it twice.
+    Figures created by ``plot_`` functions do so by themselves. For a figure of your own, end the cell with
+    ``with_alt(ax)``. The figure is closed, so that the notebook does not display it twice.
 
     Parameters
     ----------
@@ -143,16 +143,16 @@ def with_alt(picture: Axes | Figure) -> Picture:
     Returns
     -------
     Picture
-        What the notebook displays; ``.alt`` and ``.png`` hold its parts.
+        The object that the notebook displays, with the attributes ``alt`` and ``png``.
 
     Raises
     ------
     ArgumentError
-        If nothing in it was drawn by latentkit.
+        If latentkit drew none of the axes.
     """
-    alt_text(picture)  # axes that are not ours are refused, even beside some that are
+    alt_text(picture)  # raises an error for axes that latentkit did not draw, even in a figure with others
     figure = picture if isinstance(picture, Figure) else cast("Figure", picture.get_figure())
-    while figure is not figure.figure:  # a subfigure's own
+    while figure is not figure.figure:  # out of a subfigure
         figure = figure.figure
     shown = Picture(figure)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""Where chosen tokens stand among the readouts, iteration by iteration."""
+"""Ranks of tokens among the readouts, over the iterations."""
 
 from __future__ import annotations
 
@@ -11,49 +11,48 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.rows import need_axes
-from latentkit.view.labels import font_characters, token_label
+from latentkit.plot.fonts import font_characters
+from latentkit.plot.rows import as_data, need_axes
+from latentkit.view.labels import quoted
+from latentkit.view.selection import need_kind
 
 __all__ = ["plot_rank"]
 
 
-def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | None = None) -> Axes:
-    """Draw the rank of chosen tokens along the iterations; 1 is the likeliest, at the top.
+def plot_rank(trace: xr.Dataset, *tokens: str | int, ax: Axes | None = None) -> Axes:
+    """Draw the rank of tokens over the iterations; rank 1, the likeliest, is at the top.
 
     Parameters
     ----------
     trace : Dataset
-        From ``run_decoding``, ``run_recurrence`` or ``run_lens``, with readouts.
+        From ``run_lens``, or one position of a trace from ``run_decoding`` or ``run_recurrence``, selected as
+        in ``trace.isel(generated_token=0)`` or ``trace.sel(token=12)``. With readouts.
     *tokens : str or int
-        Tokens by their texts, leading space with them, or by their ids.
-    at : int
-        Which token's readout: place among the new tokens of a decoding, or among the tokens of another
-        trace; negative numbers count from the end. A trace of ``run_lens`` holds one only.
+        Tokens of the vocabulary, as texts with their leading space or as ids.
     ax : Axes, optional
-        Where to draw. By default a new figure.
+        Axes to draw in. By default a new figure.
 
     Returns
     -------
     Axes
-        With a line for each token, and for each lens of a trace of ``run_lens``, whose blocks stand between
-        the iterations. A line has a gap where the token is not among the readouts that the trace keeps.
+        Axes with one line per token, and per lens of a trace from ``run_lens``, whose blocks lie between the
+        iterations. A line has a gap where the token is not among the readouts of the trace.
 
     Raises
     ------
     TraceError
-        If the trace has no readouts, or a token is nowhere among them.
+        If the trace has no readouts, more than one position or seed, or a token is nowhere in it.
     ArgumentError
-        If no token is given, or there is no readout at that place.
+        If no token is passed.
     """
     need_axes(ax)
+    need_kind(trace, "decoding", "recurrence", "lens")
     if not tokens:
         msg = "`plot_rank` needs at least one token, as in plot_rank(trace, ' 7'), and got none."
         raise ArgumentError(msg)
     ranks = [readout_rank(trace, token) for token in tokens]
     lines = [
-        line
-        for token, rank in zip(tokens, ranks, strict=True)
-        for line in _lines(rank, _text(trace, token), at)
+        line for token, rank in zip(tokens, ranks, strict=True) for line in _lines(rank, _text(trace, token))
     ]
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 3.6), FigureClass=AltFigure, layout="constrained")
@@ -68,9 +67,7 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, at: int = -1, ax: Axes | No
     ax.set_xlabel("Iterations at Test Time")
     ax.set_ylabel("Rank (1 = likeliest)")
     legend = ax.legend(drawn, [name for name, _, _ in lines], fontsize="small")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-        text.set_usetex(False)
+    as_data(*legend.get_texts())
     kept = {int(rank.attrs["kept"]) for rank in ranks} - {0}
     set_alt_text(ax, _describe(lines, kept))
     return ax
@@ -80,7 +77,7 @@ _Line = tuple[str, np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tupl
 
 
 def _text(trace: xr.Dataset, token: str | int) -> str:
-    """Return the text of a token, if the trace knows it."""
+    """Return the text of a token if the trace has it, otherwise its id."""
     if isinstance(token, str):
         return token
     for ids, texts in (("watched", "watched_text"), ("readout_id", "readout_text")):
@@ -91,9 +88,9 @@ def _text(trace: xr.Dataset, token: str | int) -> str:
     return f"<{token}>"
 
 
-def _lines(rank: xr.DataArray, text: str, at: int) -> list[_Line]:
+def _lines(rank: xr.DataArray, text: str) -> list[_Line]:
     """Return name, x and y of the lines for one token."""
-    name = f"“{token_label(text, font_characters())}”"
+    name = quoted(text, font_characters())
     if "lens" in rank.dims:
         blocks = rank.sizes["block"]
         x = (rank["iteration"].values[:, None] - 1 + (np.arange(blocks) + 1) / blocks).ravel()
@@ -102,34 +99,30 @@ def _lines(rank: xr.DataArray, text: str, at: int) -> list[_Line]:
             (f"{name}, {lens} lens", x, values.ravel())
             for lens, values in zip(rank["lens"].values, flat, strict=True)
         ]
-    dim = "generated_token" if "generated_token" in rank.dims else "token"
-    if set(rank.dims) - {"iteration"} - {dim}:
-        msg = f"Expected readouts over {dim} and iteration, got {rank.dims}. Select one seed or prompt first."
+    if rank.dims != ("iteration",):
+        dim = next(str(dim) for dim in rank.dims if dim != "iteration")
+        msg = (
+            f"`plot_rank` draws one position at a time, and this trace has {rank.sizes[dim]} along {dim!r}. "
+            f"Select one, as in trace.isel({dim}=-1)."
+        )
         raise TraceError(msg)
-    if dim in rank.dims:
-        count = rank.sizes[dim]
-        if not -count <= at < count:
-            msg = (
-                f"at is {at}, but this trace has {count} tokens: pass a number from {-count} to {count - 1}."
-            )
-            raise ArgumentError(msg)
-        rank = rank.isel({dim: at})
     return [(name, rank["iteration"].values.astype(float), rank.values)]
 
 
 def _describe(lines: list[_Line], kept: set[int]) -> str:
-    """Say in words what `plot_rank` shows."""
-    parts = [f"Rank of {len(lines)} tokens along the iterations, 1 being the likeliest, at the top."]
+    """Return the alt text of `plot_rank`."""
+    count = "one token" if len(lines) == 1 else f"{len(lines)} tokens"
+    parts = [f"Rank of {count} over the iterations; 1, the likeliest, is at the top."]
     for name, x, y in lines:
         known = np.flatnonzero(~np.isnan(y))
         if not len(known):
-            parts.append(f"{name} is never among the readouts kept here.")
+            parts.append(f"{name} is not among the readouts of the trace.")
             continue
         first, best = known[0], known[int(np.argmin(y[known]))]
         parts.append(
             f"{name} goes from rank {y[first] + 1:.0f} at {x[first]:.3g} to rank {y[known[-1]] + 1:.0f} at "
-            f"{x[known[-1]]:.3g}; its best is {y[best] + 1:.0f}, first at {x[best]:.3g}."
+            f"{x[known[-1]]:.3g}; its best rank is {y[best] + 1:.0f}, first at {x[best]:.3g}."
         )
     if kept:
-        parts.append(f"Ranks beyond {max(kept)} are not known and left out.")
-    return " ".join(parts).replace("Rank of 1 tokens", "Rank of one token")
+        parts.append(f"Ranks beyond {max(kept)} are unknown and left out.")
+    return " ".join(parts)

@@ -1,4 +1,4 @@
-"""Tokens as rows: axes as high as they need, their texts on the left, their positions on the right."""
+"""Axes with a row per token: figure height, token texts on the left, positions on the right."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from matplotlib.text import OffsetFrom
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure
-from latentkit.view.labels import font_characters, thin, token_label
+from latentkit.plot.fonts import font_characters
+from latentkit.view.labels import label_rows, token_label
 
-__all__ = ["add_note", "label_iterations", "label_rows", "need_axes", "new_axes", "points"]
+__all__ = ["add_note", "as_data", "axes_size", "label_iterations", "label_tokens", "need_axes", "new_axes"]
 
 _ROW_HEIGHT = 9.4 / 72  # inches, for labels of 8 points
 _FRAME_HEIGHT = 1.1  # inches above and below the rows: title, axis, note
@@ -24,39 +25,39 @@ _WIDTH = 8.0
 
 
 def need_axes(ax: object) -> None:
-    """Refuse what is neither axes to draw into nor None."""
+    """Raise an error unless ``ax`` is matplotlib axes or None."""
     if ax is not None and not isinstance(ax, Axes):
         msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
         raise ArgumentError(msg)
 
 
 def new_axes(rows: int) -> tuple[Axes, float]:
-    """Open a figure as high as its rows need, and say how many points of it are theirs."""
+    """Create a figure for this many rows; return its axes and the height of all rows in points."""
     height = min(max(rows * _ROW_HEIGHT + _FRAME_HEIGHT, _LOWEST), _TALLEST)
     figure, ax = plt.subplots(figsize=(_WIDTH, height), FigureClass=AltFigure)
-    # Room at the sides for the mark of a leading space, which the layout does not count.
+    # Padding at the sides for the mark of a leading space, which the layout engine ignores.
     figure.set_layout_engine("constrained", w_pad=0.1)
     return ax, 72 * (height - _FRAME_HEIGHT)
 
 
 def label_iterations(ax: Axes, iterations: np.ndarray[Any, Any]) -> None:
-    """Put ticks at powers of two apart, as many as there is room for."""
+    """Set ticks whose distance is a power of two, as many as there is room for."""
     first, last = int(iterations[0]), int(iterations[-1])
-    room = max(points(ax)[0] / 40, 1.0)  # labels of up to four digits with air around them
+    room = max(axes_size(ax)[0] / 40, 1.0)  # 40 points per label of up to four digits
     step = 2 ** max(math.ceil(math.log2(max((last - first) / min(room, 9.0), 1.0))), 0)
     ax.set_xticks(range(-(-first // step) * step, last + 1, step))
     ax.set_xlabel("Iterations at Test Time")
     ax.tick_params(axis="x", labelsize="small")
 
 
-def label_rows(ax: Axes, data: xr.DataArray, pitch: float) -> None:
-    """Tokens on the left, their positions on the right, at the same rows."""
+def label_tokens(ax: Axes, data: xr.DataArray, pitch: float) -> None:
+    """Write token texts on the left and positions on the right; ``pitch`` is points per row."""
     positions = data["token"].values.tolist()
-    rows, size = thin(positions, pitch)
+    rows, size = label_rows(positions, pitch)
     characters = font_characters()
     texts = [token_label(str(data["token_text"].values[row]), characters) for row in rows]
     ax.set_ylim(len(positions) - 0.5, -0.5)
-    # Neither a dollar sign nor a backslash of a token is meant for a typesetter.
+    # Dollar signs and backslashes of a token are not mathematical notation.
     ax.set_yticks(rows, texts, fontsize=size, parse_math=False, usetex=False)
     right = ax.secondary_yaxis("right")
     right.set_yticks(rows, [str(positions[row]) for row in rows], fontsize=size)
@@ -66,9 +67,9 @@ def label_rows(ax: Axes, data: xr.DataArray, pitch: float) -> None:
 
 
 def _mark_spaces(ax: Axes, rows: list[int], size: float) -> None:
-    """Draw a faint ␣ in front of labels that begin with a space, which nobody would see beside the axis.
+    """Draw a faint ␣ over the leading space of labels, which is invisible beside the axis.
 
-    The label itself keeps its text, as in the published figures.
+    The text of the label is unchanged, as in the published figures.
     """
     if ord("␣") not in font_characters():
         return
@@ -78,19 +79,19 @@ def _mark_spaces(ax: Axes, rows: list[int], size: float) -> None:
                 "␣",
                 xy=(0.0, row),
                 xycoords=ax.get_yaxis_transform(),
-                xytext=(0.3 * size, 0.0),  # over the space itself, which is that wide
+                xytext=(0.3 * size, 0.0),  # the width of the space
                 textcoords=OffsetFrom(label, (0.0, 0.0), unit="points"),
                 ha="right",
                 va="bottom",
                 fontsize=size,
                 color="0.6",
-                annotation_clip=True,  # gone, like the label, when the reader zooms past its row
+                annotation_clip=True,  # hidden, as the label is, when the row is outside the view
                 in_layout=False,
             )
 
 
-def points(ax: Axes) -> tuple[float, float]:
-    """Width and height of axes in points; a layout engine will still take some of it away."""
+def axes_size(ax: Axes) -> tuple[float, float]:
+    """Return width and height of axes in points, less what a layout engine is expected to take for labels."""
     figure = ax.get_figure()
     assert figure is not None
     taken = 1.0 if figure.get_layout_engine() is None else 0.92
@@ -99,7 +100,7 @@ def points(ax: Axes) -> tuple[float, float]:
 
 
 def add_note(ax: Axes, text: str) -> None:
-    """Write a small line under the axis label, wherever the label ends up."""
+    """Write a small line below the label of the x axis."""
     ax.annotate(
         text,
         xy=(0.5, 0.0),
@@ -111,3 +112,10 @@ def add_note(ax: Axes, text: str) -> None:
         fontsize=7,
         color="0.4",
     )
+
+
+def as_data(*texts: Any) -> None:
+    """Set matplotlib texts to be drawn literally: tokens and names are no mathematical notation."""
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_usetex(False)

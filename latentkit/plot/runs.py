@@ -1,8 +1,9 @@
-"""Several runs in one picture: the median distance of each, with the floor of its number format."""
+"""Several runs in one figure: the median distance of each, with the noise floor of its dtype."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,75 +14,65 @@ from matplotlib.lines import Line2D
 from latentkit.errors import ArgumentError
 from latentkit.measure import measured_floor
 from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.colour import drawn_floor
-from latentkit.plot.rows import add_note, label_iterations, need_axes
+from latentkit.plot.rows import add_note, as_data, label_iterations, need_axes
+from latentkit.view.limits import visible_floor
 from latentkit.view.selection import select_distance
 
 __all__ = ["plot_runs"]
 
-_MOST = 10  # colours that can be told apart
-_MIDDLE = (10, 90)  # percentiles of the tokens that the band holds
+_MOST = 10  # distinguishable colours
+_MIDDLE = (10, 90)  # percentiles of the tokens at the edges of the band
 
 
-def plot_runs(
-    runs: Mapping[str, xr.Dataset],
-    *,
-    tokens: slice | None = None,
-    iterations: slice | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw how several runs come to rest, one curve for each: a model beside its controls.
+def plot_runs(runs: Mapping[str, xr.Dataset], *, tokens: slice | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the convergence of several runs, one curve for each: a model beside its controls.
 
     Parameters
     ----------
-    runs : mapping from name to Dataset
-        One to ten traces from ``run_recurrence``, each with one seed. They may differ in the model, the
-        number format or the prompt; the names stand in the legend.
-    tokens, iterations : slice, optional
+    runs : mapping from str to Dataset
+        One to ten traces from ``run_recurrence``, each with one seed. They may differ in model, dtype or
+        prompt; the names appear in the legend.
+    tokens : slice, optional
         As for `plot_convergence`, the same for every run.
     ax : Axes, optional
-        Where to draw. By default a new figure.
+        Axes to draw in. By default a new figure.
 
     Returns
     -------
     Axes
-        One line for each run, in their order: the median of its tokens' distances, and a band that holds
-        the middle 80 % of them. A run in bfloat16 has two more lines, in its colour: dashed the floor that is
-        expected of the format, 0.004·√hidden, and dotted the one that it came to, the median token's
-        `measured_floor`. Distances of 0 have no place on the logarithmic axis and leave a gap.
+        Axes with one line per run, in their order: the median over the tokens, with a band of the middle
+        80 %. A run in bfloat16 has two more lines in its colour: dashed the expected noise floor,
+        0.004·√hidden, and dotted the measured one, the median over the tokens of `measured_floor`. Distances
+        of 0 are gaps.
 
     Raises
     ------
     TraceError
-        If one of the runs is no trace.
+        If a run is not a trace.
     ArgumentError
-        If there is no run, or more than ten, or a slice takes nothing.
+        If there is no run, or more than ten, or ``tokens`` selects nothing.
     """
     need_axes(ax)
     _check(runs)
-    shown = {
-        str(name): select_distance(run, tokens=tokens, iterations=iterations) for name, run in runs.items()
-    }
+    shown = {str(name): select_distance(run, tokens=tokens) for name, run in runs.items()}
     if ax is None:
         _, ax = plt.subplots(figsize=(8.0, 4.6), FigureClass=AltFigure, layout="constrained")
-    drawn, words = {}, []
-    for row, (name, run) in enumerate(runs.items()):
-        line, said = _draw(ax, str(name), shown[str(name)], f"C{row}")
-        drawn[str(name)] = line
-        floors, floor_said = _draw_floors(ax, str(name), run, shown[str(name)], f"C{row}")
-        drawn |= floors
-        words += [said, floor_said]
+    drawn: dict[str, Line2D] = {}
+    words = []
+    for name, run in runs.items():
+        line, description = _draw(ax, str(name), shown[str(name)])
+        floors, floor_description = _draw_floors(ax, str(name), run, shown[str(name)], line.get_color())
+        drawn |= {str(name): line, **floors}
+        words += [description, floor_description]
     ax.set_yscale("log")
-    passes = [int(end) for distance in shown.values() for end in distance["iteration"].values[[0, -1]]]
-    label_iterations(ax, np.array([min(passes), max(passes)]))
+    ends = [int(end) for distance in shown.values() for end in distance["iteration"].values[[0, -1]]]
+    label_iterations(ax, np.array([min(ends), max(ends)]))
     ax.set_ylabel("distance from the limit, median token")
-    # Labels by hand: a name that begins with an underscore would be left out.
-    for text in ax.legend(drawn.values(), drawn.keys(), fontsize="small").get_texts():
-        text.set_parse_math(False)
-        text.set_usetex(False)
+    # Not by `label=`: matplotlib leaves out labels that begin with an underscore.
+    as_data(*ax.legend(drawn.values(), drawn.keys(), fontsize="small").get_texts())
     add_note(ax, "band: the middle 80 % of the tokens")
-    what = "Curves of the median distance of the latent states from their limit, on a logarithmic axis, for"
-    set_alt_text(ax, " ".join(filter(None, [what, f"{len(runs)} runs.", *words])))
+    figure = "Curves of the median distance of the latent states from their limit, on a logarithmic axis, for"
+    set_alt_text(ax, " ".join(filter(None, [figure, f"{len(runs)} runs.", *words])))
     return ax
 
 
@@ -92,31 +83,30 @@ def _check(runs: object) -> None:
         raise ArgumentError(msg)
 
 
-def _draw(ax: Axes, name: str, distance: xr.DataArray, colour: str) -> tuple[Line2D, str]:
-    """Draw one run; return its line, and what it shows in words."""
+def _draw(ax: Axes, name: str, distance: xr.DataArray) -> tuple[Line2D, str]:
+    """Draw one run; return its line and its description."""
     known = distance.where(np.isfinite(distance)).values
-    middle, low, high = np.percentile(known, [50, *_MIDDLE], axis=0)
-    passes = distance["iteration"].values
-    seen = [np.where(values > 0, values, np.nan) for values in (middle, low, high)]
-    (line,) = ax.plot(passes, seen[0], color=colour, linewidth=1.8)
-    ax.fill_between(passes, seen[1], seen[2], color=colour, alpha=0.2, linewidth=0)
+    median, low, high = np.percentile(known, [50, *_MIDDLE], axis=0)
+    iterations = distance["iteration"].values
+    shown = [np.where(values > 0, values, np.nan) for values in (median, low, high)]
+    (line,) = ax.plot(iterations, shown[0], linewidth=1.8)
+    ax.fill_between(iterations, shown[1], shown[2], color=line.get_color(), alpha=0.2, linewidth=0)
     return line, (
-        f"{name}: the median goes from {middle[0]:.3g} at iteration {passes[0]} to {middle[-1]:.3g} at "
-        f"iteration {passes[-1]}."
+        f"{name}: the median goes from {median[0]:.3g} at iteration {iterations[0]} to {median[-1]:.3g} at "
+        f"iteration {iterations[-1]}."
     )
 
 
 def _draw_floors(
-    ax: Axes, name: str, run: xr.Dataset, distance: xr.DataArray, colour: str
+    ax: Axes, name: str, run: xr.Dataset, distance: xr.DataArray, colour: Any
 ) -> tuple[dict[str, Line2D], str]:
-    """Draw the floor expected of bfloat16 and the one measured; nothing for other formats."""
-    expected = drawn_floor(run)
+    """Draw the expected and the measured noise floor of a run in bfloat16; nothing for other dtypes."""
+    expected = visible_floor(run)
     if expected is None:
         return {}, ""
     measured = float(measured_floor(distance.to_dataset(name="distance").assign_attrs(run.attrs)).median())
-    lines = {
-        f"{name}: floor expected, {expected:.2g}": ax.axhline(expected, color=colour, lw=1, linestyle="--")
-    }
+    dashed = ax.axhline(expected, color=colour, linewidth=1, linestyle="--")
+    lines = {f"{name}: floor expected, {expected:.2g}": dashed}
     if measured > 0:
         dotted = ax.axhline(measured, color=colour, linewidth=1.2, linestyle=":")
         lines[f"{name}: floor measured, {measured:.2g}"] = dotted

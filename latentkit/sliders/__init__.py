@@ -1,6 +1,6 @@
-"""ipywidgets sliders over saved results.
+"""Sliders (ipywidgets) over traces.
 
-ipywidgets is imported with the first name that is used, not with the package.
+ipywidgets is imported when a name is first used, not with the package.
 """
 
 import lazy_loader

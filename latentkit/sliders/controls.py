@@ -1,7 +1,7 @@
-"""What every widget with sliders is made of: the slider, its width, and a picture that is drawn anew.
+"""Parts of every slider widget: sliders, their width, and the output that they redraw.
 
-A picture is handed to the browser as one ``<img>`` with its size and its alt text. The page therefore keeps
-its layout while pictures follow each other, and whoever does not see them is told what they show.
+A figure is sent to the browser as one ``<img>`` with its size and alt text. The page therefore keeps its
+layout while the figure changes, and screen readers read the new description.
 """
 
 from __future__ import annotations
@@ -14,39 +14,60 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import with_alt
+from latentkit.view.selection import token_rows
 
-__all__ = ["image", "position_slider", "redrawn", "wide"]
+__all__ = ["image", "position_slider", "range_slider", "stacked", "token_slider", "wide"]
 
 
-def position_slider(name: str, positions: xr.DataArray, value: int | None) -> widgets.IntSlider:
-    """Make a slider over the positions of a dimension; None starts at the last one."""
+def position_slider(
+    name: str, positions: xr.DataArray, value: int | None, *, argument: str
+) -> widgets.IntSlider:
+    """Return a slider over the positions of a dimension; None starts at the last one.
+
+    Raises
+    ------
+    ArgumentError
+        If ``value`` is not a position; the message names ``argument``.
+    """
     first, last = int(positions.min()), int(positions.max())
     if value is not None and (isinstance(value, bool) or value not in range(first, last + 1)):
-        msg = f"`{positions.name}` must be a whole number from {first} to {last}, got {value!r}."
+        msg = f"`{argument}` must be a whole number from {first} to {last}, got {value!r}."
         raise ArgumentError(msg)
     start = last if value is None else int(value)
     return widgets.IntSlider(value=start, min=first, max=last, description=name, layout=wide())
 
 
+def token_slider(positions: xr.DataArray, tokens: slice | None) -> widgets.IntRangeSlider:
+    """Return a range slider over tokens that starts with a slice of them; None starts with all."""
+    rows = token_rows(slice(None) if tokens is None else tokens, positions.values)
+    first, last = (int(positions.values[row]) for row in (rows[0], rows[-1]))
+    return range_slider("Tokens", (first, last), int(positions.min()), int(positions.max()))
+
+
+def range_slider(name: str, value: tuple[int, int], first: int, last: int) -> widgets.IntRangeSlider:
+    """Return a slider with two handles."""
+    return widgets.IntRangeSlider(value=value, min=first, max=last, description=name, layout=wide())
+
+
 def wide() -> widgets.Layout:
-    """Return the width of every slider: wide, and never wider than the page."""
+    """Return the layout of every slider: wide, but not wider than the page."""
     return widgets.Layout(width="36rem", max_width="98%")
 
 
-def redrawn(draw: Callable[[], str], *sliders: Any) -> widgets.VBox:
-    """Put sliders above what they steer. While a picture is drawn, the browser keeps only the latest move."""
-    picture = widgets.HTML(draw())
+def stacked(draw: Callable[[], str], *sliders: Any) -> widgets.VBox:
+    """Stack sliders above their output, which ``draw`` returns as HTML after every change."""
+    output = widgets.HTML(draw())
 
     def redraw(_change: object) -> None:
-        picture.value = draw()
+        output.value = draw()
 
     for slider in sliders:
         slider.observe(redraw, names="value")
-    return widgets.VBox([*sliders, picture])
+    return widgets.VBox([*sliders, output])
 
 
 def image(ax: Any) -> str:
     """Render axes as an ``<img>`` with alt text; the figure is closed."""
     data, _ = with_alt(ax)._repr_mimebundle_()
-    # Decoded before it is painted: no blank frame between two pictures.
+    # Decoded before it is painted: no blank frame between two figures.
     return data["text/html"].replace("<img ", '<img decoding="sync" ', 1)

@@ -1,63 +1,27 @@
-"""What a model would say next, as a small table in HTML: tokens are data and are escaped here."""
+"""Sliders over the readouts of a trace: the likeliest next tokens at each iteration."""
 
 from __future__ import annotations
 
-import html
-
+import ipywidgets as widgets
 import xarray as xr
 
-from latentkit.view.labels import visible_token
+from latentkit.errors import TraceError
+from latentkit.sliders.controls import position_slider, stacked
+from latentkit.sliders.tables import readout_html
+from latentkit.view.selection import select_distance
 
-__all__ = ["CHOSEN", "PIECE", "escaped", "quoted", "readout_html", "readout_table"]
-
-_BEFORE = 24  # tokens of the text shown before the guess
-PIECE = "border:1px solid #8888;border-radius:3px;padding:0 3px;margin:1px;white-space:pre;"
-CHOSEN = PIECE + "font-weight:bold;border:2px solid #31688e;"
-_LEFT = "text-align:left;"
-_BAR = "display:inline-block;height:0.8em;background:#31688e;"
+__all__ = ["readout_sliders"]
 
 
-def readout_html(trace: xr.Dataset, token: int, iteration: int) -> str:
-    """Write the likeliest next tokens after ``token``, if the model were stopped at ``iteration``."""
-    cell = trace.sel(token=token, iteration=iteration)
-    distance = f"{cell['distance'].item():.3g}"
-    caption = (
-        f"If stopped at iteration <b>{iteration}</b>, the next token would be "
-        f"<b>{quoted(cell['readout_text'].values[0])}</b>. Distance of the state from its limit: {distance}."
-    )
-    so_far = f"<div style='line-height:1.9;margin:0.6em 0'>{_text_so_far(trace, token)}</div>"
-    return so_far + readout_table(cell, caption, "next token")
-
-
-def readout_table(cell: xr.Dataset, caption: str, heading: str) -> str:
-    """Write one readout: the likeliest tokens with their probabilities, under a caption in HTML."""
-    texts, chances = cell["readout_text"].values.tolist(), cell["readout_probability"].values.tolist()
-    rows = "".join(
-        f"<tr><td style='{_LEFT}white-space:pre'>{quoted(text)}</td><td>{chance:.1%}</td>"
-        f"<td style='{_LEFT}width:16rem'><span style='{_BAR}width:{100 * chance:.1f}%'></span></td></tr>"
-        for text, chance in zip(texts, chances, strict=True)
-    )
-    return (
-        f"<table style='line-height:1.4'><caption style='text-align:left;padding:0.3em 0'>{caption}</caption>"
-        f"<thead><tr><th scope='col' style='{_LEFT}min-width:9rem'>{heading}</th>"
-        "<th scope='col' style='padding-right:1rem'>probability</th><td></td></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
-    )
-
-
-def _text_so_far(trace: xr.Dataset, token: int) -> str:
-    """Show the text that the model has read, token by token; the chosen one is marked."""
-    past = trace["token_text"].sel(token=slice(token - _BEFORE, token)).values.tolist()
-    cut = "… " if token - _BEFORE > int(trace["token"].min()) else ""
-    spans = [f"<span style='{PIECE}'>{escaped(text)}</span>" for text in past[:-1]]
-    return cut + "".join(spans) + f"<span style='{CHOSEN}'>{escaped(past[-1])}</span> …"
-
-
-def quoted(text: str) -> str:
-    """Return a token as HTML in quotation marks."""
-    return f"“{escaped(text)}”"
-
-
-def escaped(text: str) -> str:
-    """Return a token as HTML in which every character can be seen and none is markup."""
-    return html.escape(visible_token(text))
+def readout_sliders(
+    trace: xr.Dataset, *, token: int | None = None, iteration: int | None = None
+) -> widgets.VBox:
+    """Return the likeliest next tokens at an iteration below two sliders."""
+    select_distance(trace)
+    if "readout_text" not in trace or "readout_probability" not in trace:
+        msg = "This trace has no readouts. Run it again without readout_top=0."
+        raise TraceError(msg)
+    start = int(trace["iteration"].min()) if iteration is None else iteration
+    iterations = position_slider("Iteration", trace["iteration"], start, argument="iteration")
+    chosen = position_slider("Token", trace["token"], token, argument="token")
+    return stacked(lambda: readout_html(trace, chosen.value, iterations.value), iterations, chosen)

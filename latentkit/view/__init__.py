@@ -1,4 +1,7 @@
-"""What every way of showing a trace shares: selection, token text, labels, colour limits, descriptions."""
+"""Shared by plots, sliders and the explorer: selection, token labels, colour limits, descriptions.
+
+This package does not need matplotlib.
+"""
 
 import lazy_loader
 

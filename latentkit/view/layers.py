@@ -1,22 +1,19 @@
-"""What a picture of layers shows: the values in a row order, the words for its scale, and its alt text."""
+"""Pictures of layers: their values in a row order, the label of their colour scale, and their alt text."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.view.labels import token_label
+from latentkit.view.labels import quoted
+from latentkit.view.selection import need_kind
 
 __all__ = [
     "bar_label",
     "describe_layer_kl",
     "describe_layer_profile",
-    "finite_limits",
     "in_order",
-    "layer_kl_limits",
     "layer_names",
     "select_layers",
 ]
@@ -26,18 +23,19 @@ _NAMES = {"kl": "KL", "reverse_kl": "Reverse KL", "js": "JS", "total_variation":
 
 
 def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArray:
-    """Take the values that a picture shows [layer, generated_token]; of several prompts the mean.
+    """Select the values that a picture shows [layer, generated_token]; for several prompts their mean.
 
     Raises
     ------
     TraceError
-        If the dataset is no comparison of layers.
+        If the dataset is not a comparison of layers.
     ArgumentError
-        If ``mask_zero`` is asked for without intervals.
+        If ``mask_zero`` is True and the dataset has no intervals.
     """
     if not isinstance(result, xr.Dataset):
         msg = f"Expected a dataset from {_RUNS}, got {type(result).__name__}."
         raise TraceError(msg)
+    need_kind(result, "layers")
     name = str(result.attrs.get("divergence", "kl"))
     needed = (name, "layer", "iteration", "generated_token", "token_text")
     if missing := [part for part in needed if part not in result.variables]:
@@ -62,47 +60,8 @@ def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArra
     return values.transpose("layer", "generated_token").astype(float)
 
 
-def layer_kl_limits(*results: xr.Dataset) -> tuple[float, float]:
-    """Find colour limits that suit several comparisons of layers, so that their pictures can be compared.
-
-    Parameters
-    ----------
-    *results : Dataset
-        From ``run_layer_effect``, ``run_layer_lens`` or ``run_layer_difference``.
-
-    Returns
-    -------
-    (float, float)
-        The smallest and the largest value that is known.
-
-    Raises
-    ------
-    TraceError, ArgumentError
-        If one is no comparison of layers, or there is none at all.
-    """
-    if not results:
-        msg = "`layer_kl_limits` needs at least one result, got none. Pass those whose pictures you compare."
-        raise ArgumentError(msg)
-    return finite_limits(np.concatenate([select_layers(result).values.ravel() for result in results]))
-
-
-def finite_limits(values: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Smallest and largest known value, or a scale around the only one.
-
-    Examples
-    --------
-    >>> finite_limits(np.array([2.0, np.nan, 5.0])), finite_limits(np.array([2.0]))
-    ((2.0, 5.0), (2.0, 4.0))
-    """
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return 0.0, 1.0
-    low, high = float(known.min()), float(known.max())
-    return (low, high) if low < high else (low, low + (abs(low) or 1.0))
-
-
 def in_order(values: xr.DataArray, sort: str | None) -> xr.DataArray:
-    """Put the rows in order: as they are, by layer, or by their mean from the largest down."""
+    """Sort the rows by layer ("layer") or by decreasing mean ("score"); None keeps their order."""
     if sort == "layer":
         return values.isel(layer=np.argsort(values["layer"].values, kind="stable"))
     if sort == "score":
@@ -114,7 +73,7 @@ def in_order(values: xr.DataArray, sort: str | None) -> xr.DataArray:
 
 
 def layer_names(values: xr.DataArray) -> list[str]:
-    """Say which stack, iteration and block each layer is, as in "core 3.1".
+    """Return the stack, iteration and block of each layer, as in "core 3.1".
 
     Examples
     --------
@@ -135,14 +94,14 @@ def layer_names(values: xr.DataArray) -> list[str]:
 
 
 def bar_label(result: xr.Dataset) -> str:
-    """Name the scale as the published figure does: "KL"; another unit than nats is said."""
+    """Return the label of the colour scale: "KL" as in the published figure, with the unit if it is bits."""
     name = str(result.attrs.get("divergence", "kl"))
     label = _NAMES.get(name, name)
     return f"{label} (bits)" if result.attrs.get("units") == "bits" else label
 
 
 def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero: bool = False) -> str:
-    """Say in words what `plot_layer_kl` shows; its alt text.
+    """Return the alt text of `plot_layer_kl`.
 
     Parameters
     ----------
@@ -154,7 +113,7 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
     Returns
     -------
     str
-        The kind of figure, the order of the rows, the range, and where the largest value stands.
+        The type of figure, the order of the rows, the range of the values, and the cell of the largest.
 
     Raises
     ------
@@ -169,7 +128,7 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
 
 
 def describe_layer_profile(result: xr.Dataset) -> str:
-    """Say in words what `plot_layer_profile` shows; its alt text."""
+    """Return the alt text of `plot_layer_profile`."""
     values = in_order(select_layers(result), "layer")
     return (
         f"Lines of {_quantity(result)} over {_layers(values)}, one line for each generated token "
@@ -194,12 +153,12 @@ def _tokens(values: xr.DataArray) -> str:
 
 
 def _range(result: xr.Dataset, values: xr.DataArray) -> str:
-    """Say how large the values are and where the largest stands."""
+    """Return the range of the values and the cell of the largest."""
     known = values.values[np.isfinite(values.values)]
     if not known.size:
         return "No value is known."
     row, column = np.unravel_index(np.nanargmax(values.values), values.shape)
     where = f"layer {values['layer'].values[row]} at Gen{values['generated_token'].values[column]}"
     if result["token_text"].ndim == 1:
-        where += f" “{token_label(str(result['token_text'].values[column]))}”"
+        where += f" {quoted(str(result['token_text'].values[column]))}"
     return f"Values range from {known.min():.3g} to {known.max():.3g}; the largest is {where}."

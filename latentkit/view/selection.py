@@ -1,4 +1,4 @@
-"""Which part of a trace a picture shows: Python slices over positions, checked at the door."""
+"""The part of a trace that a picture shows: a slice of tokens, with checks of the trace and the slice."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import numpy as np
 import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
+from latentkit.trace import KINDS
 
-__all__ = ["chosen", "select_distance", "select_seeds"]
+__all__ = ["need_kind", "select_distance", "select_seeds", "select_tokens", "token_rows"]
 
 
-def select_distance(
-    trace: xr.Dataset, *, tokens: slice | None = None, iterations: slice | None = None
-) -> xr.DataArray:
-    """Take the distances that a picture shows, with their tokens, out of a trace.
+def select_distance(trace: xr.Dataset, *, tokens: slice | None = None) -> xr.DataArray:
+    """Select the distances that a picture shows, with their tokens.
 
     Parameters
     ----------
     trace : Dataset
         A trace with ``distance`` (token, iteration) and ``token_text`` (token).
-    tokens, iterations : slice, optional
-        Python slices over the coordinates ``token`` and ``iteration``: ``slice(182, 241)`` is tokens
-        182 to 240 also where the trace holds nothing else. All of them by default.
+    tokens : slice, optional
+        A Python slice over the coordinate ``token``: ``slice(182, 241)`` means tokens 182 to 240 even if the
+        trace holds only those. All tokens by default.
 
     Returns
     -------
@@ -36,27 +35,38 @@ def select_distance(
     TraceError
         If the dataset has no such distances or no token texts.
     ArgumentError
-        If a slice is none, or takes nothing of the trace.
+        If ``tokens`` is not a slice, or selects no token of the trace.
     """
-    distance = _distance(trace)
-    for name, wanted in (("token", tokens), ("iteration", iterations)):
-        if wanted is not None:
-            distance = distance.isel({name: chosen(f"{name}s", wanted, distance[name].values)})
-    return distance
+    return select_tokens(_distance(trace), tokens)
 
 
-def select_seeds(
-    trace: xr.Dataset, *, tokens: slice | None = None, iterations: slice | None = None
-) -> xr.DataArray:
-    """Take distances [(seed,) token, iteration] as `select_distance` does, with every seed that there is."""
+def select_seeds(trace: xr.Dataset, *, tokens: slice | None = None) -> xr.DataArray:
+    """Select distances [(seed,) token, iteration] as `select_distance` does, for every seed of the trace."""
     if "seed" not in getattr(trace, "dims", ()) or trace.sizes["seed"] == 0:
-        return select_distance(trace, tokens=tokens, iterations=iterations)
+        return select_distance(trace, tokens=tokens)
     parts = [
-        select_distance(trace.isel(seed=i, drop=True), tokens=tokens, iterations=iterations)
-        for i in range(trace.sizes["seed"])
+        select_distance(trace.isel(seed=i, drop=True), tokens=tokens) for i in range(trace.sizes["seed"])
     ]
     together = parts[0].expand_dims(seed=len(parts)).copy(data=np.stack([part.values for part in parts]))
     return together.assign_coords(seed=trace["seed"].values)
+
+
+def need_kind(trace: xr.Dataset, *names: str) -> None:
+    """Raise an error if a trace is of another kind; a dataset without a kind is checked by its variables."""
+    kind = getattr(trace, "attrs", {}).get("kind")
+    if kind is None or kind in names:
+        return
+    functions = " or ".join(KINDS[name].function for name in names)
+    msg = (
+        f"Expected a trace of the kind {' or '.join(map(repr, names))}, got one of the kind {kind!r}. "
+        f"Pass the result of {functions}."
+    )
+    raise TraceError(msg)
+
+
+def select_tokens(values: xr.DataArray, tokens: slice | None) -> xr.DataArray:
+    """Select a slice of the dimension ``token``; None selects everything."""
+    return values if tokens is None else values.isel(token=token_rows(tokens, values["token"].values))
 
 
 def _distance(trace: xr.Dataset) -> xr.DataArray:
@@ -64,6 +74,7 @@ def _distance(trace: xr.Dataset) -> xr.DataArray:
         given = type(trace).__name__
         msg = f"Expected a trace (an xarray.Dataset), got {given}. Pass what `run_recurrence` returns."
         raise TraceError(msg)
+    need_kind(trace, "recurrence")
     for name in ("distance", "token_text"):
         if name not in trace.variables:
             msg = (
@@ -86,29 +97,35 @@ def _distance(trace: xr.Dataset) -> xr.DataArray:
     )
 
 
-def chosen(argument: str, wanted: slice, positions: np.ndarray[Any, Any]) -> list[int]:
-    """Say which rows (or columns) a slice takes; positions are counted as in the whole run."""
+def token_rows(tokens: slice, positions: np.ndarray[Any, Any]) -> list[int]:
+    """Return the rows that a slice selects; its bounds are positions in the whole run.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a slice of whole numbers with a positive step, or selects nothing.
+    """
     first, end = int(positions.min()), int(positions.max()) + 1
-    has = f"This trace has {argument} {first} to {end - 1}: pass a slice within slice({first}, {end})."
-    if not isinstance(wanted, slice):
-        msg = f"`{argument}` must be a slice such as slice({first}, {end}), got {wanted!r}. {has}"
+    has = f"This trace has tokens {first} to {end - 1}: pass a slice within slice({first}, {end})."
+    if not isinstance(tokens, slice):
+        msg = f"`tokens` must be a slice such as slice({first}, {end}), got {tokens!r}. {has}"
         raise ArgumentError(msg)
     try:
         bounds = [
             None if part is None else operator.index(part)
-            for part in (wanted.start, wanted.stop, wanted.step)
+            for part in (tokens.start, tokens.stop, tokens.step)
         ]
     except TypeError:
-        msg = f"`{argument}` must be a slice of whole numbers, got {wanted!r}. {has}"
+        msg = f"`tokens` must be a slice of whole numbers, got {tokens!r}. {has}"
         raise ArgumentError(msg) from None
     start, stop, step = bounds
     if step is not None and step < 1:
-        msg = f"`{argument}` must go forward, with a step of at least 1, got {wanted!r}. {has}"
+        msg = f"`tokens` must have a step of at least 1, got {tokens!r}. {has}"
         raise ArgumentError(msg)
-    # Bounds are Python's: a negative one counts from the end, one beyond the trace is its end.
-    taken = range(*slice(first if start is None else start, stop, step).indices(end))
-    rows = [row for row, position in enumerate(positions.tolist()) if position in taken]
+    # As in Python, a negative bound counts from the end, and one beyond the end is the end.
+    selected = range(*slice(first if start is None else start, stop, step).indices(end))
+    rows = [row for row, position in enumerate(positions.tolist()) if position in selected]
     if not rows:
-        msg = f"`{argument}` takes nothing: {wanted!r}. {has}"
+        msg = f"`tokens` selects nothing: {tokens!r}. {has}"
         raise ArgumentError(msg)
     return rows

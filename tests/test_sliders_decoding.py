@@ -33,7 +33,7 @@ def shown(box):
 
 
 def words(box):
-    """The tokens of the text that `slide_decoding` shows, and whether each is marked as another."""
+    """The tokens of the text that the sliders show, and whether each is marked as another."""
     text = shown(box).split("<table", maxsplit=1)[0]
     found = re.findall(r"<span style='([^']*)'>([^<]*)</span>", text)
     return [html.unescape(word) for _, word in found], ["dashed" in style for style, _ in found]
@@ -50,7 +50,7 @@ def named(ids, texts):
 
 def test_text_is_what_each_place_would_be_at_the_iteration():
     made = named([[0, 1, 1], [2, 2, 0]], ["a", "b", "c"])
-    box = lk.slide_decoding(made, iteration=0)
+    box = lk.slide(made, iteration=0)
     assert words(box) == (["a", "c"], [True, True])
     widgets_of(box)["Iteration"].value = 1
     assert words(box) == (["b", "c"], [False, True])
@@ -59,15 +59,15 @@ def test_text_is_what_each_place_would_be_at_the_iteration():
     assert words(box) == (["b", "a"], [False, False])
 
 
-def test_text_begins_at_the_last_iteration_and_the_first_token(trace):
-    box = lk.slide_decoding(trace)
+def test_text_starts_at_the_last_iteration_and_the_first_token(trace):
+    box = lk.slide(trace)
     assert {name: widget.value for name, widget in widgets_of(box).items()} == {"Iteration": 6, "Token": 0}
     assert words(box)[0] == trace.token_text.values.tolist()
     assert "Token 0 at iteration <b>6</b>" in shown(box)
 
 
 def test_readout_is_that_of_the_chosen_token_and_iteration(trace):
-    box = lk.slide_decoding(trace, token=2, iteration=3)
+    box = lk.slide(trace, token=2, iteration=3)
     cell = trace.sel(generated_token=2, iteration=3)
     table = html.unescape(shown(box).split("<table", maxsplit=1)[1])
     assert f"Token 2 at iteration <b>3</b>: <b>“{cell.readout_text.values[0]}”</b>" in table
@@ -79,15 +79,15 @@ def test_readout_is_that_of_the_chosen_token_and_iteration(trace):
 def test_token_that_stopped_earlier_is_shown_as_it_was_then():
     made = named([[0, 1, -1], [2, 2, 2]], ["a", "b", "c"])
     made["iterations_used"][0] = 1
-    assert words(lk.slide_decoding(made, iteration=2)) == (["b", "c"], [False, False])
-    assert "Token 0 at iteration <b>1</b>" in shown(lk.slide_decoding(made, iteration=2))
+    assert words(lk.slide(made, iteration=2)) == (["b", "c"], [False, False])
+    assert "Token 0 at iteration <b>1</b>" in shown(lk.slide(made, iteration=2))
 
 
 # Where an exit rule would stop
 
 
-def test_bars_are_the_exits_that_the_measure_tells(trace):
-    box = lk.slide_exits(trace, criterion="entropy-diff")
+def test_bars_are_the_exits_of_the_measure(trace):
+    box = lk.slide(trace, "exits", criterion="entropy-diff")
     for label, threshold in widgets_of(box)["Threshold"].options[::5]:
         widgets_of(box)["Threshold"].value = threshold
         found = lk.exit_iteration(trace, "entropy-diff", threshold)
@@ -100,8 +100,8 @@ def test_bars_are_the_exits_that_the_measure_tells(trace):
 
 
 @pytest.mark.parametrize("criterion", EXIT_RULES)
-def test_every_criterion_begins_at_its_default(trace, criterion):
-    box = lk.slide_exits(trace)
+def test_every_criterion_starts_at_its_default(trace, criterion):
+    box = lk.slide(trace, "exits")
     widgets_of(box)["Criterion"].value = criterion
     assert widgets_of(box)["Threshold"].value == pytest.approx(exit_threshold(criterion))
     found = lk.exit_iteration(trace, criterion)
@@ -109,7 +109,7 @@ def test_every_criterion_begins_at_its_default(trace, criterion):
 
 
 def test_readout_at_the_exit_follows_the_chosen_token(trace):
-    box = lk.slide_exits(trace, criterion="kl")
+    box = lk.slide(trace, "exits", criterion="kl")
     widgets_of(box)["Token"].value = 3
     stop = int(lk.exit_iteration(trace, "kl").exit_iteration[3])
     assert f"Token 3 at iteration <b>{stop}</b>" in shown(box)
@@ -118,14 +118,14 @@ def test_readout_at_the_exit_follows_the_chosen_token(trace):
 # Both
 
 
-@pytest.mark.parametrize("slide", [lk.slide_decoding, lk.slide_exits])
-def test_hostile_tokens_are_shown_and_never_run(slide, trace):
+@pytest.mark.parametrize("view", ["decoding", "exits"])
+def test_hostile_tokens_are_shown_and_never_run(view, trace):
     few = trace.copy(deep=True)
     for start in range(0, len(HOSTILE), 4):
         some = np.array((HOSTILE[start:] + HOSTILE)[:4], dtype=object)
         few["readout_text"] = few.readout_text.copy(data=np.broadcast_to(some[:, None, None], (4, 7, 2)))
         few = few.assign_coords(token_text=("generated_token", some))
-        box = slide(few)
+        box = lk.slide(few, view)
         for place in range(4):
             widgets_of(box)["Token"].value = place
             assert "<script" not in shown(box)
@@ -133,39 +133,30 @@ def test_hostile_tokens_are_shown_and_never_run(slide, trace):
             assert "\0" not in shown(box)
 
 
-@pytest.mark.parametrize("slide", [lk.slide_decoding, lk.slide_exits])
-def test_decoding_without_readouts_is_refused(slide, trace):
+@pytest.mark.parametrize("view", ["decoding", "exits"])
+def test_decoding_without_readouts_is_refused(view, trace):
     with pytest.raises(TraceError) as raised:
-        slide(trace.drop_vars("readout_text"))
-    assert str(raised.value) == ("This decoding has no readouts to show. Run it with readout_top=1 or more.")
+        lk.slide(trace.drop_vars("readout_text"), view)
+    assert str(raised.value) == ("This decoding has no readouts. Run it with readout_top=1 or more.")
 
 
-@pytest.mark.parametrize("slide", [lk.slide_decoding, lk.slide_exits])
-def test_what_is_no_decoding_is_refused(slide, trace):
-    with pytest.raises(TraceError) as raised:
-        slide(trace.distance.isel(generated_token=0))
-    assert str(raised.value) == (
-        "Expected a decoding, got DataArray without generated tokens. Pass what `run_decoding` returns."
-    )
-
-
-@pytest.mark.parametrize("slide", [lk.slide_decoding, lk.slide_exits])
-def test_token_that_is_not_there_is_refused(slide, trace):
+@pytest.mark.parametrize("view", ["decoding", "exits"])
+def test_token_that_is_not_there_is_refused(view, trace):
     with pytest.raises(ArgumentError) as raised:
-        slide(trace, token=4)
-    assert str(raised.value) == "`generated_token` must be a whole number from 0 to 3, got 4."
+        lk.slide(trace, view, token=4)
+    assert str(raised.value) == "`token` must be a whole number from 0 to 3, got 4."
 
 
 def test_criterion_that_is_not_there_is_refused(trace):
     with pytest.raises(ArgumentError, match=r"No exit criterion named 'kL'\. Did you mean 'kl'\?"):
-        lk.slide_exits(trace, criterion="kL")
+        lk.slide(trace, "exits", criterion="kL")
 
 
-def test_saved_decoding_is_explored_where_torch_is_not_installed(trace, tmp_path, block_torch):
+def test_saved_decoding_is_shown_where_torch_is_not_installed(trace, tmp_path, block_torch):
     path = lk.save_trace(trace, tmp_path / "text.nc")
     block_torch(
         "import matplotlib; matplotlib.use('agg')\n"
         f"import latentkit as lk\ntrace = lk.open_trace({str(path)!r})\n"
-        "lk.slide_decoding(trace).children[0].value = 1\n"
-        "lk.slide_exits(trace).children[0].value = 'cosine'\n"
+        "lk.slide(trace).children[0].value = 1\n"
+        "lk.slide(trace, 'exits').children[0].value = 'cosine'\n"
     )

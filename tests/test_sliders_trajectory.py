@@ -1,4 +1,4 @@
-"""Sliders over the ways of states: what they show at each position, on axes that stay."""
+"""Sliders over trajectories of states: what they show at each position, on axes that stay."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def drawn(monkeypatch):
     return axes
 
 
-def test_it_begins_with_the_last_tokens_and_all_iterations_as_its_static_twin_does():
+def test_it_starts_with_the_last_tokens_and_all_iterations():
     trace = made(TEXTS)
-    box = lk.slide_trajectory(trace)
+    box = lk.slide(trace, "trajectory")
     assert {name: slider.value for name, slider in sliders(box).items()} == {
         "Iterations": 32,
         "Tokens": (2, 7),
@@ -48,24 +48,24 @@ def test_it_begins_with_the_last_tokens_and_all_iterations_as_its_static_twin_do
 
 
 def test_it_shows_the_iterations_and_tokens_of_the_sliders():
-    box = lk.slide_trajectory(made(TEXTS), tokens=slice(1, 4), iteration=5)
-    assert "latent states of 3 tokens" in alt(box)
+    box = lk.slide(made(TEXTS), "trajectory", tokens=slice(1, 4), iteration=5)
+    assert "latent states of 3 tokens in" in alt(box)
     assert "from 0 to 5." in alt(box)
     sliders(box)["Iterations"].value = 9
     sliders(box)["Tokens"].value = (2, 2)
-    assert "latent states of 1 token over" in alt(box)
+    assert "latent states of 1 token in" in alt(box)
     assert "from 0 to 9." in alt(box)
 
 
 def test_tokens_of_a_part_of_a_trace_keep_their_positions():
-    box = lk.slide_trajectory(made(TEXTS).isel(token=slice(3, 8)), tokens=slice(4, 6))
+    box = lk.slide(made(TEXTS).isel(token=slice(3, 8)), "trajectory", tokens=slice(4, 6))
     assert sliders(box)["Tokens"].value == (4, 5)
     assert (sliders(box)["Tokens"].min, sliders(box)["Tokens"].max) == (3, 7)
 
 
 @pytest.mark.parametrize("components", [(1, 2), (3, 1, 2)])
 def test_axes_and_colours_stay_where_they_are(drawn, components):
-    box = lk.slide_trajectory(made(TEXTS), components=components)
+    box = lk.slide(made(TEXTS), "trajectory", components=components)
     sliders(box)["Iterations"].value = 3
     sliders(box)["Tokens"].value = (0, 1)
     assert len(drawn) == 3
@@ -80,29 +80,29 @@ def test_axes_and_colours_stay_where_they_are(drawn, components):
 
 
 def test_a_picture_in_space_can_be_turned_and_a_flat_one_has_no_slider_for_it(drawn):
-    box = lk.slide_trajectory(made(TEXTS), components=(1, 2, 3))
+    box = lk.slide(made(TEXTS), "trajectory", components=(1, 2, 3))
     sliders(box)["Turn"].value = 45
     assert [ax.azim for ax in drawn] == [300, 45]
-    assert "Turn" not in sliders(lk.slide_trajectory(made(TEXTS)))
+    assert "Turn" not in sliders(lk.slide(made(TEXTS), "trajectory"))
 
 
 def test_components_that_were_fitted_before_are_used_as_they_are(drawn):
     fitted = lk.principal_components(made(TEXTS))
-    lk.slide_trajectory(fitted.isel(token=slice(0, 2)))
+    lk.slide(fitted.isel(token=slice(0, 2)))
     np.testing.assert_array_equal(
         drawn[-1].get_lines()[1].get_xdata(), fitted.score.sel(component=1)[1].values
     )
 
 
-def test_no_figure_stays_open_however_long_one_slides():
-    box = lk.slide_trajectory(made(TEXTS))
+def test_no_figure_stays_open_after_any_number_of_changes():
+    box = lk.slide(made(TEXTS), "trajectory")
     for iteration in (0, 1, 2):
         sliders(box)["Iterations"].value = iteration
     assert plt.get_fignums() == []
 
 
 def test_tokens_are_data():
-    box = lk.slide_trajectory(made(HOSTILE), tokens=slice(0, 10))
+    box = lk.slide(made(HOSTILE), "trajectory", tokens=slice(0, 10))
     assert "<script" not in box.children[-1].value
 
 
@@ -116,20 +116,20 @@ def test_tokens_are_data():
         ({"iteration": 33}, "`iteration` must be a whole number from 0 to 32, got 33."),
         (
             {"tokens": slice(8, 9)},
-            "`tokens` takes nothing: slice(8, 9, None). This trace has tokens 0 to 7: pass a slice within "
+            "`tokens` selects nothing: slice(8, 9, None). This trace has tokens 0 to 7: pass a slice within "
             "slice(0, 8).",
         ),
     ],
 )
 def test_what_is_not_there_is_refused(options, message):
     with pytest.raises(ArgumentError) as raised:
-        lk.slide_trajectory(made(TEXTS), **options)
+        lk.slide(made(TEXTS), "trajectory", **options)
     assert str(raised.value) == message
 
 
 def test_a_trace_without_states_is_refused():
     with pytest.raises(TraceError) as raised:
-        lk.slide_trajectory(made().drop_vars("state"))
+        lk.slide(made().drop_vars("state"), "trajectory")
     assert str(raised.value) == (
         "This needs the latent states, which the trace does not hold. Run with keep_states=True."
     )

@@ -11,9 +11,8 @@ from test_plot_layer_kl import F5, fake
 from test_trace import HOSTILE
 
 import latentkit as lk
-from latentkit.errors import ArgumentError, TraceError
+from latentkit.errors import ArgumentError
 from latentkit.plot import plot_layer_kl, with_alt
-from latentkit.view import layer_kl_limits
 
 
 def sliders(box):
@@ -53,15 +52,15 @@ def rows(ax):
 
 @pytest.fixture
 def depths():
-    """Two results: 3 layers with one iteration, 6 with four; each value tells its iterations."""
+    """Two results: 3 layers with one iteration, 6 with four; each value is its iterations."""
     return [
         fake(range(2 + depth), "ab", np.full((2 + depth, 2), float(depth)), iterations=depth)
         for depth in (4, 1)
     ]
 
 
-def test_it_begins_as_its_static_twin():
-    box = lk.slide_layer_kl(fake())
+def test_it_starts_as_plot_layer_kl_draws_it():
+    box = lk.slide(fake())
     assert {name: slider.value for name, slider in sliders(box).items()} == {
         "Layers": (0, 27),
         "Tokens": (0, 4),
@@ -70,7 +69,7 @@ def test_it_begins_as_its_static_twin():
 
 
 def test_layers_are_chosen_by_their_true_index_and_keep_the_order_asked_for(drawn):
-    box = lk.slide_layer_kl(fake())
+    box = lk.slide(fake())
     sliders(box)["Layers"].value = (16, 20)
     assert rows(drawn[-1]) == ["18", "17", "16", "19", "20"]
     kept = fake().kl.sel(layer=[18, 17, 16, 19, 20])
@@ -78,7 +77,7 @@ def test_layers_are_chosen_by_their_true_index_and_keep_the_order_asked_for(draw
 
 
 def test_tokens_keep_their_numbers(drawn):
-    box = lk.slide_layer_kl(fake())
+    box = lk.slide(fake())
     sliders(box)["Tokens"].value = (2, 3)
     assert [label.get_text() for label in drawn[-1].get_xticklabels()] == ["Gen2", "Gen3"]
     np.testing.assert_array_equal(drawn[-1].collections[0].get_array(), fake().kl[:, 2:4])
@@ -87,7 +86,7 @@ def test_tokens_keep_their_numbers(drawn):
 
 
 def test_iterations_choose_the_result(depths, drawn):
-    box = lk.slide_layer_kl(depths)
+    box = lk.slide(depths)
     depth = sliders(box)["Iterations"]
     assert (depth.options, depth.value) == ((1, 4), 4)
     assert rows(drawn[-1]) == ["0", "1", "2", "3", "4", "5"]
@@ -97,32 +96,31 @@ def test_iterations_choose_the_result(depths, drawn):
 
 
 def test_the_other_sliders_reach_over_the_deepest_result(depths):
-    assert lk.slide_layer_kl(depths[::-1]).children[1].max == 5
+    assert lk.slide(depths[::-1]).children[1].max == 5
 
 
-def test_layers_that_a_shallow_model_lacks_are_said_to_be_missing(depths):
-    box = lk.slide_layer_kl(depths)
+def test_a_range_of_layers_that_a_shallow_model_lacks_gives_a_message(depths):
+    box = lk.slide(depths)
     sliders(box)["Layers"].value = (4, 5)
     sliders(box)["Iterations"].value = 1
     assert shown(box) == (
-        "<p>With 1 iterations there is no layer from 4 to 5: the last one is layer 2. Move the slider "
-        "“Layers”.</p>"
+        "<p>With 1 iterations the last layer is 2; there is none from 4 to 5. Move the slider “Layers”.</p>"
     )
     sliders(box)["Iterations"].value = 4
     assert "2 layers 4, 5 from top to bottom" in alt(box)
 
 
-def test_between_chosen_layers_there_may_be_none(drawn):
-    box = lk.slide_layer_kl(fake())
+def test_a_range_without_a_layer_gives_a_message(drawn):
+    box = lk.slide(fake())
     sliders(box)["Layers"].value = (22, 26)
     assert shown(box) == (
-        "<p>Of layers 22 to 26 none is in this result; it has 0, 15, 16, 17, 18, 19, 20, 21, 27. Move the "
+        "<p>This result has no layer from 22 to 26; it has 0, 15, 16, 17, 18, 19, 20, 21, 27. Move the "
         "slider “Layers”.</p>"
     )
 
 
 def test_colour_means_the_same_at_every_position(depths, drawn):
-    box = lk.slide_layer_kl(depths)
+    box = lk.slide(depths)
     sliders(box)["Iterations"].value = 1
     sliders(box)["Layers"].value = (0, 0)
     sliders(box)["Tokens"].value = (1, 1)
@@ -130,20 +128,20 @@ def test_colour_means_the_same_at_every_position(depths, drawn):
 
 
 def test_colours_can_be_given(drawn):
-    lk.slide_layer_kl(fake(), limits=(0.2, 1.4))
+    lk.slide(fake(), vmin=0.2, vmax=1.4)
     assert drawn[-1].collections[0].get_clim() == (0.2, 1.4)
 
 
-def test_no_figure_stays_open_however_long_one_slides():
+def test_no_figure_stays_open_after_any_number_of_changes():
     plt.close("all")
-    box = lk.slide_layer_kl(fake())
+    box = lk.slide(fake())
     for last in (20, 10, 3):
         sliders(box)["Layers"].value = (0, last)
     assert plt.get_fignums() == []
 
 
 def test_hostile_tokens_are_shown_and_never_run():
-    box = lk.slide_layer_kl(fake([0], HOSTILE, np.arange(len(HOSTILE), dtype=float)[None]))
+    box = lk.slide(fake([0], HOSTILE, np.arange(len(HOSTILE), dtype=float)[None]))
     for place in range(len(HOSTILE)):
         sliders(box)["Tokens"].value = (place, place)
         assert "<script" not in shown(box)
@@ -154,60 +152,41 @@ def test_hostile_tokens_are_shown_and_never_run():
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ([], "`slide_layer_kl` needs at least one comparison of layers, got none."),
         (
             [fake(iterations=1), fake(iterations=2, direction="KL(final ‖ layer)")],
             "The results differ in 'direction': 'KL(clean ‖ intervened)' and 'KL(final ‖ layer)'. Pass "
-            "results that differ in iterations= alone.",
+            "results that differ only in iterations=.",
         ),
         (
             [fake(), fake(iterations=2)],
-            "Several results need a number of iterations each, all of them different; got [0, 2]. Run a "
-            "recurrent-depth model with other iterations= for each, or pass one result.",
+            "Each of several results needs another number of iterations; got [0, 2]. Run a recurrent-depth "
+            "model with different iterations=, or pass one result.",
         ),
         (
             [fake(iterations=2), fake(iterations=2)],
-            "Several results need a number of iterations each, all of them different; got [2, 2]. Run a "
-            "recurrent-depth model with other iterations= for each, or pass one result.",
+            "Each of several results needs another number of iterations; got [2, 2]. Run a recurrent-depth "
+            "model with different iterations=, or pass one result.",
         ),
     ],
 )
 def test_results_that_do_not_belong_together_are_refused(results, message):
     with pytest.raises(ArgumentError) as raised:
-        lk.slide_layer_kl(results)
+        lk.slide(results)
     assert str(raised.value) == message
 
 
-def test_what_is_no_result_is_refused():
-    with pytest.raises(TraceError) as raised:
-        lk.slide_layer_kl([fake().kl])
-    assert str(raised.value) == (
-        "Expected a dataset from `run_layer_effect`, `run_layer_lens` or `run_layer_difference`, got "
-        "DataArray."
-    )
-
-
-def test_limits_suit_several_results():
-    assert layer_kl_limits(fake([0], "ab", [[1, np.nan]]), fake([3], "a", [[7]])) == (1.0, 7.0)
-    with pytest.raises(ArgumentError) as raised:
-        layer_kl_limits()
-    assert str(raised.value) == (
-        "`layer_kl_limits` needs at least one result, got none. Pass those whose pictures you compare."
-    )
-
-
-def test_a_saved_result_is_explored_where_torch_is_not_installed(tmp_path, block_torch):
+def test_a_saved_result_is_shown_where_torch_is_not_installed(tmp_path, block_torch):
     path = lk.save_trace(fake(F5), tmp_path / "layers.nc")
     block_torch(
         "import matplotlib; matplotlib.use('agg')\n"
         f"import latentkit as lk\nresult = lk.open_trace({str(path)!r})\n"
-        "lk.slide_layer_kl(result).children[0].value = (15, 19)\n"
+        "lk.slide(result).children[0].value = (15, 19)\n"
     )
 
 
-def test_runs_of_one_model_at_several_depths_can_be_slid_through():
+def test_runs_of_one_model_at_several_depths_are_shown_together():
     model = lk.load_model("nano-untrained")
     results = [
         lk.run_layer_lens(model, "Hello", new_tokens=2, iterations=depth, progress=False) for depth in (1, 3)
     ]
-    assert sliders(lk.slide_layer_kl(results))["Iterations"].options == (1, 3)
+    assert sliders(lk.slide(results))["Iterations"].options == (1, 3)

@@ -1,0 +1,120 @@
+"""Limits of colour scales: found from values, shared by several figures, and checked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from latentkit.errors import ArgumentError
+from latentkit.measure import trace_floor
+from latentkit.view.layers import select_layers
+from latentkit.view.selection import select_distance
+
+__all__ = ["check_limits", "color_limits", "find_limits", "visible_floor"]
+
+_PUBLISHED = 1.0, 100.0  # the colour scale of the published figures
+
+
+def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[float, float]:
+    """Return colour limits that suit several results, so that their figures can be compared.
+
+    Parameters
+    ----------
+    *traces : Dataset
+        Traces from ``run_recurrence``, or comparisons of layers.
+    tokens : slice, optional
+        As for `plot_convergence`; only for traces from ``run_recurrence``.
+
+    Returns
+    -------
+    vmin, vmax : float
+        The smallest and the largest value of all of them. Distances of 0 do not count, because their colour
+        scale is logarithmic.
+
+    Raises
+    ------
+    TraceError
+        If a result is of another kind.
+    ArgumentError
+        If there is no result, or ``tokens`` selects nothing.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> trace = xr.Dataset(
+    ...     {"distance": (("token", "iteration"), [[20.0, 4.0, 0.0]])},
+    ...     coords={"token_text": ("token", ["a"])},
+    ... )
+    >>> color_limits(trace, trace * 2)
+    (4.0, 40.0)
+    """
+    if not traces:
+        msg = "`color_limits` needs at least one result, got none. Pass those whose figures you compare."
+        raise ArgumentError(msg)
+    if "layer" in getattr(traces[0], "dims", ()) and tokens is None:
+        values = [select_layers(trace) for trace in traces]
+    else:
+        values = [select_distance(trace, tokens=tokens) for trace in traces]
+    return find_limits(
+        np.concatenate([part.values.ravel() for part in values]), log="token" in values[0].dims
+    )
+
+
+def find_limits(values: np.ndarray[Any, Any], *, log: bool) -> tuple[float, float]:
+    """Return the smallest and the largest finite value, on a logarithmic scale of those above 0.
+
+    Examples
+    --------
+    >>> find_limits(np.array([2.0, np.nan, 5.0]), log=False), find_limits(np.array([0.0, 2.0]), log=True)
+    ((2.0, 5.0), (1.0, 4.0))
+    """
+    known = values[np.isfinite(values) & ((values > 0) | (not log))]
+    if not known.size:
+        return _PUBLISHED if log else (0.0, 1.0)
+    low, high = float(known.min()), float(known.max())
+    if low < high:
+        return low, high
+    return (low / 2, high * 2) if log else (low, low + (abs(low) or 1.0))
+
+
+def check_limits(
+    values: np.ndarray[Any, Any], vmin: float | None, vmax: float | None, *, log: bool
+) -> tuple[float, float]:
+    """Return the limits of a colour scale: those that were passed, otherwise those of the values.
+
+    Raises
+    ------
+    ArgumentError
+        If one is not a finite number, is not above 0 on a logarithmic scale, or ``vmin`` is not below
+        ``vmax``.
+    """
+    low, high = find_limits(values, log=log)
+    low = low if vmin is None else _number("vmin", vmin, log=log)
+    high = high if vmax is None else _number("vmax", vmax, log=log)
+    if not low < high:
+        msg = (
+            f"`vmin` must be less than `vmax`, got {low:g} and {high:g}. A limit that is not passed is the "
+            "smallest or the largest value shown."
+        )
+        raise ArgumentError(msg)
+    return low, high
+
+
+def visible_floor(trace: xr.Dataset) -> float | None:
+    """Return the noise floor of a trace in bfloat16, the only one that is large enough for a figure."""
+    return trace_floor(trace) if "bfloat16" in str(trace.attrs.get("dtype")) else None
+
+
+def _number(name: str, value: Any, *, log: bool) -> float:
+    try:
+        number = math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or (log and number <= 0):
+        needed = "a number above 0, because the colour scale is logarithmic" if log else "a finite number"
+        msg = f"`{name}` must be {needed}; got {value!r}."
+        raise ArgumentError(msg)
+    return number
