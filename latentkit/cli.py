@@ -1,6 +1,6 @@
 """The command line: `latentkit lab | doctor | evaluate | train`.
 
-Nothing heavy is imported before a command needs it, so `latentkit --help` and a typo answer at once.
+Each command imports what it needs, so `latentkit --help` and error messages are fast.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["main"]
 
 NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
-# JupyterLab greets everyone with the question whether it may fetch its news. The lessons need no network, and
-# a newcomer should meet the lesson; who wants the news can still say so in the settings.
+# On its first start JupyterLab asks whether it may download its news. This setting answers no, because the
+# lessons need no network; users can change it in JupyterLab's settings.
 LAB_DEFAULTS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The words after ``latentkit``; those of the shell if not given. What follows the command's name goes
-        to the command as it is: ``latentkit lab --port=8889`` hands ``--port=8889`` to JupyterLab.
+        Arguments after ``latentkit``; by default those of the shell. Arguments after the command's name are
+        passed on unchanged: ``latentkit lab --port=8889`` passes ``--port=8889`` to JupyterLab.
 
     Returns
     -------
     int
-        0 if all went well, 1 if `doctor` found something broken, 2 if the command could not do its work.
+        0 for success, 1 if `doctor` found a problem, 2 if the command failed.
     """
     parser = argparse.ArgumentParser(
         prog="latentkit",
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"latentkit {lk.__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=" | ".join(COMMANDS))
-    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="what the command takes")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="arguments of the command")
     words = sys.argv[1:] if argv is None else list(argv)
     arguments = parser.parse_args(words or ["--help"])
     try:
@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"latentkit {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130  # what a shell says of a program that Ctrl-C ended
+        return 130  # a shell's exit status for a program ended by Ctrl-C
 
 
 def _lab(argv: list[str]) -> int:
-    """Open the lessons in JupyterLab; options go to JupyterLab."""
+    """Open the lessons in JupyterLab; options are passed to JupyterLab."""
     folder = _lessons()
     try:
         from jupyterlab.labapp import LabApp
@@ -75,9 +75,9 @@ def _lab(argv: list[str]) -> int:
         ) from None
     first = min(folder.glob("*.ipynb")).name
     options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}"]
-    options.append("--LabApp.extension_manager=readonly")  # its search for extensions needs a network
+    options.append("--LabApp.extension_manager=readonly")  # its list of extensions needs a network
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.append("--allow-root")  # containers are often root; JupyterLab would refuse
+        options.append("--allow-root")  # containers often run as root, which JupyterLab refuses
     with TemporaryDirectory(prefix="latentkit-lab-") as settings:
         Path(settings, "overrides.json").write_text(json.dumps(LAB_DEFAULTS), encoding="utf-8")
         LabApp.launch_instance([*options, f"--LabApp.app_settings_dir={settings}", *argv])
@@ -85,7 +85,7 @@ def _lab(argv: list[str]) -> int:
 
 
 def _lessons() -> Path:
-    """Find the folder of lessons: below the current folder, else beside the package."""
+    """Return the folder of lessons: in the current folder, else beside the package."""
     roots = dict.fromkeys([Path.cwd(), Path(__file__).resolve().parent.parent])
     places = [root / "notebooks" for root in roots]
     for place in places:
@@ -134,7 +134,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    """Compare what is installed with what the package's own metadata asks for."""
+    """Compare the installed packages with the requirements in latentkit's metadata."""
     from packaging.requirements import Requirement
 
     try:
@@ -170,7 +170,7 @@ def _jupyterlab() -> Finding:
 def _device() -> Finding:
     try:
         import torch
-    except (ImportError, OSError) as error:  # OSError: a library that torch loads does not fit this computer
+    except (ImportError, OSError) as error:  # OSError: a library of torch does not run here
         return Finding("FAIL", "torch's device", f"torch cannot be imported: {error}")
     if torch.cuda.is_available():
         return Finding("ok", "torch's device", f"cuda, {torch.cuda.get_device_name()}")
@@ -195,7 +195,7 @@ def _nano() -> Finding:
     if missing:
         return Finding("FAIL", "nano", f"{', '.join(missing)} missing in {folder}. Install latentkit again.")
     megabytes = (folder / "model.safetensors").stat().st_size / 1e6
-    return Finding("ok", "nano", f"{megabytes:.1f} MB of weights shipped with the package")
+    return Finding("ok", "nano", f"{megabytes:.1f} MB of weights included in the package")
 
 
 def _lessons_found() -> Finding:
@@ -211,14 +211,14 @@ def _chromium() -> Finding:
 
 
 def _evaluate(argv: list[str]) -> int:
-    """Recompute the figures of a model card: latentkit evaluate nano."""
+    """Compute the figures of a model card: latentkit evaluate nano."""
     from latentkit.training import evaluate
 
     return evaluate.main(argv) or 0
 
 
 def _train(argv: list[str]) -> int:
-    """Train a model of your own; `latentkit train --help` says how."""
+    """Train a model; see `latentkit train --help`."""
     from latentkit.training import cli
 
     return cli.main(argv) or 0

@@ -55,7 +55,7 @@ def test_what_is_shown_is_text_and_no_markup():
         assert not any(tag in card._repr_html_() for tag in ("<b>?", "<script", "<i>", "<img"))
 
 
-# Lesson 0: from which iteration on is the guess there to stay?
+# Lesson 0: from which iteration on does the top token stay the same?
 
 
 def guesses(letters, offset=0):
@@ -66,25 +66,23 @@ def guesses(letters, offset=0):
     return trace.assign_coords(iteration=trace.iteration + offset)
 
 
-def test_answer_is_the_first_iteration_from_which_the_guess_stays():
+def test_answer_is_the_first_iteration_from_which_the_top_token_stays():
     exercise = settled_guess(guesses("abcaaa"))
     assert str(exercise.check(3)) == (
-        "Right. From iteration 3 on the likeliest next token is “a”. "
-        "The 2 iterations that follow make no other token the likeliest."
+        "Right. From iteration 3 on the top token is “a”. It does not change in the 2 iterations that follow."
     )
 
 
 def test_answer_that_is_too_early_is_shown_a_later_change():
-    # At 0 the guess is already the last one, but it goes away once more.
+    # At 0 the top token is already the last one, but it changes again.
     assert str(settled_guess(guesses("abcaaa")).check(0)) == (
-        "Not yet. After iteration 0 the guess still changes. At iteration 2 it is “c”, at 3 “a”."
+        "Not yet. After iteration 0 the top token still changes. At iteration 2 it is “c”, at 3 “a”."
     )
 
 
 def test_answer_that_is_too_late_is_shown_an_earlier_iteration():
     assert str(settled_guess(guesses("abcaaa")).check(5)) == (
-        "Not yet. From iteration 5 on the guess stays the same, that is true, "
-        "but it was already “a” at iteration 4."
+        "Not yet. From iteration 5 on the top token stays the same, but it was already “a” at iteration 4."
     )
 
 
@@ -141,7 +139,7 @@ def test_a_computer_that_has_everything_is_told_so_in_a_sentence(monkeypatch):
     )
     said = str(check_environment())
     assert said.startswith(f"All is well. latentkit {lk.__version__} on Python 3.")
-    assert said.endswith(": 1 checks passed, and nano is on board.")
+    assert said.endswith(": 1 checks passed, and nano is installed.")
     assert "/somewhere" not in said
 
 

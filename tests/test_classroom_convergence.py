@@ -37,7 +37,7 @@ def test_claims_may_be_named_in_any_order_and_form(claims, answer):
     ("answer", "words"),
     [
         ("ABC", "B is not supported: b."),
-        ("A", "What you named is supported, but one more claim is, too."),
+        ("A", "The claims you named are supported, but one more claim is, too."),
         ("AD", "The answer names claims by letters from A to C, such as \"AB\"; this is 'AD'."),
         ("", "The answer names claims by letters from A to C, such as \"AB\"; this is ''."),
         (7, 'The answer names claims by letters from A to C, such as "AB"; this is 7.'),
@@ -57,7 +57,7 @@ def test_claims_are_listed_with_the_question_and_explained_in_the_solution(claim
 
 def test_the_figure_supports_the_axis_the_trend_and_the_kind_of_scale():
     exercise = index_caption(make_trace(SYSTEM))
-    assert str(exercise.check("ACF")).startswith("Right. A: it says so")
+    assert str(exercise.check("ACF")).startswith("Right. A: its label says so")
     assert str(exercise.check("ABCF")).startswith(
         "Not yet. B is not supported: 19 to 39 are the numbers beside"
     )
@@ -87,7 +87,7 @@ def test_the_place_among_the_others_is_what_took_longer():
     exercise = place_among_others(MEANS, "safety")
     assert str(exercise.check(1)) == (
         "Right. Of the 4 prompts, “safety” is number 2 from the slowest. If danger made no difference, each "
-        "of them would be as likely as the others to stand in that place: once in 4 times by chance alone."
+        "of them would have that rank with the same chance: once in 4 times by chance alone."
     )
     assert str(exercise.check(2)) == (
         "Not yet. It is not 2. Compare the mean of “safety” with each of the others."
@@ -96,7 +96,7 @@ def test_the_place_among_the_others_is_what_took_longer():
     assert str(exercise.solution()).startswith("Solution. 1: a lamp. Of the 4 prompts,")
 
 
-@pytest.mark.parametrize(("name", "answer", "place"), [("a lamp", 0, "slowest"), ("a cake", 3, "quickest")])
+@pytest.mark.parametrize(("name", "answer", "place"), [("a lamp", 0, "slowest"), ("a cake", 3, "fastest")])
 def test_the_ends_have_names(name, answer, place):
     assert str(place_among_others(MEANS, name).check(answer)).startswith(
         f"Right. Of the 4 prompts, “{name}” is the {place}."

@@ -26,13 +26,14 @@ def verdicts(exercise, answers):
 def test_text_is_whole_after_the_last_mistake_of_any_token():
     exercise = whole_text(fake([[0, 1, 1, 1, 1], [2, 2, 0, 2, 2]], LETTERS))
     assert str(exercise.check(3)) == (
-        "Right. From iteration 3 on the text is whole; of 4 iterations, 1 change no word."
+        "Right. From iteration 3 on the text is complete; of 4 iterations, 1 change no token."
     )
     assert (
-        str(exercise.check(4)) == "Not yet. From 4 on they all are, that is true, but they were at 3 already."
+        str(exercise.check(4))
+        == "Not yet. From iteration 4 on all tokens are the ones taken, but they already were at iteration 3."
     )
     assert str(exercise.check(1)) == (
-        "Not yet. At iteration 2 the word at place 1 would still be “a”; taken was “c”."
+        "Not yet. At iteration 2 the token at place 1 is still “a”; the token taken is “c”."
     )
 
 
@@ -66,7 +67,7 @@ def test_text_that_was_drawn_by_chance_is_refused():
     with pytest.raises(TraceError) as raised:
         whole_text(trace.assign_coords(token_id=("generated_token", [0, 2])))
     assert str(raised.value) == (
-        "This exercise needs a decoding whose last guess is the token taken. Run it with readouts, "
+        "This exercise needs a decoding whose last readout is the token taken. Run it with readouts, "
         "temperature=0.0 and exit=None."
     )
 
@@ -85,7 +86,7 @@ def with_steps(values, ids):
 
 @pytest.fixture
 def trace():
-    """Two tokens: the first changes its word at 2, the second at 3; steps 0.5, 0.05, 0.005, 0.0005."""
+    """Two tokens: the first changes at 2, the second at 3; steps 0.5, 0.05, 0.005, 0.0005."""
     steps = [0.5, 0.05, 0.005, 0.0005]
     return with_steps([steps, steps], [[0, 0, 1, 1, 1], [0, 0, 0, 2, 2]])
 
@@ -93,21 +94,21 @@ def trace():
 def test_largest_threshold_without_a_change_is_right(trace):
     exercise = laxest_threshold(trace, "latent-diff", [1.0, 0.1, 0.01, 0.001])
     assert str(exercise.check(0.01)) == (
-        "Right. With 0.01 no word changes, and 25% of the iterations are saved."
+        "Right. With 0.01 no token changes, and 25% of the iterations are saved."
     )
-    assert str(exercise.check(0.1)) == "Not yet. At 0.1 already, 1 of the words would be another."
+    assert str(exercise.check(0.1)) == "Not yet. At 0.1, 1 of the tokens already change."
     assert str(exercise.check(0.001)) == (
-        "Not yet. Up to 0.001 no word changes, that is true, but neither does one at 0.01."
+        "Not yet. Up to 0.001 no token changes, but none changes at 0.01 either."
     )
 
 
-def test_no_threshold_is_right_where_even_the_smallest_changes_a_word(trace):
+def test_no_threshold_is_right_where_even_the_smallest_changes_a_token(trace):
     exercise = laxest_threshold(trace, "latent-diff", [0.1, 1.0])
     assert verdicts(exercise, [0, 0.1, 1.0]) == [0]
 
 
 def test_a_threshold_above_one_that_changes_a_word_is_never_right():
-    # At 1.0 the word happens to be the last one again, but at 0.1 it is not.
+    # At 1.0 the token happens to be the last one again, but at 0.1 it is not.
     trace = with_steps([[0.5, 0.05, 0.005]], [[0, 1, 0, 1]])
     assert lk.exit_iteration(trace, "latent-diff", [0.01, 0.1, 1.0]).same_token.values.tolist() == [
         [True], [False], [True],

@@ -36,7 +36,7 @@ def test_a_claim_too_much_is_named_with_its_reason(letter):
 @pytest.mark.parametrize("given", ["B", "E"])
 def test_a_missing_claim_is_counted_and_not_named(given):
     assert str(classroom.caption_claims(result()).check(given)) == (
-        "Not yet. What you named is supported, but one more claim is, too."
+        "Not yet. The claims you named are supported, but one more claim is, too."
     )
 
 
@@ -55,7 +55,9 @@ def test_of_tokens_that_are_a_part_the_true_number_is_named():
 def test_where_all_layers_are_drawn_in_order_two_more_claims_are_supported():
     exercise = classroom.caption_claims(result([0, 1, 2, 3], 4))
     assert str(exercise.check("ABCE")).startswith("Right. ")
-    assert str(exercise.check("BE")) == ("Not yet. What you named is supported, but 2 more claims are, too.")
+    assert str(exercise.check("BE")) == (
+        "Not yet. The claims you named are supported, but 2 more claims are, too."
+    )
 
 
 def test_a_last_row_of_zeros_supports_nothing_about_the_definition():

@@ -1,4 +1,4 @@
-"""Exercises of the lessons: check an answer, ask for a hint, see the solution when you want it."""
+"""Exercises of the lessons, with checks, hints and solutions."""
 
 import lazy_loader
 

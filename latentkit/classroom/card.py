@@ -1,4 +1,4 @@
-"""What an exercise shows: a few sentences, in a notebook or in a terminal."""
+"""Messages of exercises, for notebooks and terminals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BOX = "border-left:4px solid {colour};padding:0.4em 0.9em;margin:0.3em 0;max-wi
 
 @dataclass(frozen=True)
 class Card:
-    """A short message whose first words say what it is.
+    """A short message with a heading.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Card:
     text : str
         Whole sentences.
     colour : str, optional
-        Of the line at its left, which says nothing that the heading does not say.
+        Colour of the line on the left; the heading carries the same information.
     """
 
     heading: str
@@ -40,10 +40,10 @@ class Card:
 
 
 class Folded(Card):
-    """A card that stays closed until its reader opens it: by mouse, by Enter, or with ``print``."""
+    """A card that is closed until the reader opens it: by mouse, with Enter, or with ``print``."""
 
     def __repr__(self) -> str:
-        return f"{self.heading}: folded away. print() shows it."
+        return f"{self.heading}: folded. print() shows it."
 
     def _repr_html_(self) -> str:
         box = _BOX.format(colour=self.colour)

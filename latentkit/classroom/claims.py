@@ -1,4 +1,4 @@
-"""Exercises that give several sentences and ask which of them a picture supports."""
+"""Exercises that ask which of several claims a picture supports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Claim", "claims_exercise"]
 
 
 class Claim(NamedTuple):
-    """A sentence about a picture, whether the picture supports it, and why or why not."""
+    """A claim about a picture, whether the picture supports it, and the reason."""
 
     text: str
     supported: bool
@@ -24,11 +24,11 @@ def claims_exercise(question: str, claims: Sequence[Claim], *, clue: str) -> Exe
     Parameters
     ----------
     question : str
-        What stands above the list of claims.
+        Text above the list of claims.
     claims : sequence of Claim
         A, B, C, … in their order; at most 26.
     clue : str
-        Of the exercise.
+        Hint of the exercise.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def claims_exercise(question: str, claims: Sequence[Claim], *, clue: str) -> Exe
             return False, f"{wrong[0]} is not supported: {by_letter[wrong[0]].why}"
         if missing := len(right - named):
             more = "one more claim is" if missing == 1 else f"{missing} more claims are"
-            return False, f"What you named is supported, but {more}, too."
+            return False, f"The claims you named are supported, but {more}, too."
         return True, "\n".join(f"{letter}: {by_letter[letter].why}" for letter in sorted(right))
 
     listed = "\n".join(f"{letter}. {claim.text}" for letter, claim in by_letter.items())

@@ -1,4 +1,4 @@
-"""An exercise: a question that can be answered, checked, and looked up."""
+"""An exercise: a question with a check, a hint and a solution."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Exercise:
     Parameters
     ----------
     question : str
-        What is asked.
+        The question.
     clue : str
-        What `hint` shows: where to look, not what is there.
+        Text of `hint`: where to look, not the answer.
     worked : str
-        What `solution` shows: the answer and the way to it.
+        Text of `solution`: the answer and how to find it.
     judge : callable
-        Takes an answer; returns whether it is right, and what to tell the one who gave it.
+        Takes an answer; returns whether it is right, and a message.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Exercise:
     >>> exercise.check(4)
     Right. Two in front, two behind.
     >>> exercise.solution()
-    Solution: folded away. print() shows it.
+    Solution: folded. print() shows it.
     """
 
     question: str
@@ -53,17 +53,17 @@ class Exercise:
     judge: Callable[[Any], Judgement]
 
     def check(self, answer: Any = None) -> Card:
-        """Say whether an answer is right, and if not, what speaks against it.
+        """Check an answer; explain what is wrong with a wrong one.
 
         Parameters
         ----------
         answer : object, optional
-            None or ``...`` means: not attempted yet. That is no mistake.
+            None or ``...`` means that the exercise was not attempted yet.
 
         Returns
         -------
         Card
-            Begins with "Right", "Not yet" or "Not attempted yet".
+            Starts with "Right", "Not yet" or "Not attempted yet".
         """
         if answer is None or answer is ...:
             advice = "Put your answer in place of None and run the cell again. There is a hint."
@@ -72,11 +72,11 @@ class Exercise:
         return Card("Right", message, "#2a7f3f") if right else Card("Not yet", message, "#b45309")
 
     def hint(self) -> Folded:
-        """Say where to look; folded away until it is opened."""
+        """Return the hint, folded until it is opened."""
         return Folded("Hint", self.clue)
 
     def solution(self) -> Folded:
-        """Give the answer and the way to it; folded away until it is opened."""
+        """Return the answer and how to find it, folded until it is opened."""
         return Folded("Solution", self.worked)
 
     def __repr__(self) -> str:

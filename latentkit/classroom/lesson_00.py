@@ -1,4 +1,4 @@
-"""Exercises of lesson 0, made from the trace that the student made."""
+"""Exercise of lesson 0, made from the student's trace."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["settled_guess"]
 
 
 def settled_guess(trace: xr.Dataset) -> Exercise:
-    """Ask from which iteration on the likeliest token after the text stays the same.
+    """Ask from which iteration on the top token after the text stops changing.
 
     Parameters
     ----------
     trace : Dataset
-        A trace with readouts; its last token is the one that is asked about.
+        A trace with readouts; the question is about its last token.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
     Raises
     ------
     TraceError
-        If ``trace`` is no trace, or was made without readouts.
+        If ``trace`` is not a trace or has no readouts.
     """
     check_trace(trace)
     if "readout_id" not in trace or "readout_text" not in trace:
@@ -50,24 +50,24 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
             return False, f"The answer is a whole number from {passes[0]} to {last}; this is {given!r}."
         if number > answer:
             earlier = f"it was already {guesses[place]} at iteration {number - 1}"
-            return False, f"From iteration {number} on the guess stays the same, that is true, but {earlier}."
+            return False, f"From iteration {number} on the top token stays the same, but {earlier}."
         if number < answer:
             later = f"At iteration {answer - 1} it is {guesses[place - 1]}, at {answer} {guesses[place]}."
-            return False, f"After iteration {number} the guess still changes. {later}"
+            return False, f"After iteration {number} the top token still changes. {later}"
         return True, (
-            f"From iteration {answer} on the likeliest next token is {guesses[place]}. "
-            f"The {last - answer} iterations that follow make no other token the likeliest."
+            f"From iteration {answer} on the top token is {guesses[place]}. "
+            f"It does not change in the {last - answer} iterations that follow."
         )
 
     return Exercise(
         question=(
-            f"At iteration {last}, the last one, some token is the likeliest to come next. "
-            "From which iteration on has it been this one, without a change?"
+            f"At iteration {last}, the last one, one token is the likeliest next token. "
+            "From which iteration on is this token the likeliest, without a change?"
         ),
         clue=(
             "Move the slider “Iteration” to its right end and remember the token in the first row. Then go "
-            "back one iteration at a time until another token stands there. The answer is one step to the "
-            "right of that."
+            "back one iteration at a time until the first row shows another token. The answer is one step to "
+            "the right of that."
         ),
         worked=(
             f"{answer}. In code: guess = trace.readout_id.isel(token=-1, rank=0), and the answer is one more "
@@ -79,7 +79,7 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
 
 
 def _runs(guesses: list[str], passes: list[int]) -> str:
-    """List which guess begins at which iteration, the last few changes only."""
+    """List the last few changes: from which iteration on which token is the likeliest."""
     begins = [i for i in range(len(guesses)) if i == 0 or guesses[i] != guesses[i - 1]]
     listed = [f"from {passes[i]} {guesses[i]}" for i in begins[-8:]]
     return ("… " if len(begins) > 8 else "") + ", ".join(listed)

@@ -1,4 +1,4 @@
-"""Exercises of lesson 1, made from the decoding that the student made."""
+"""Exercise of lesson 1, made from the student's decoding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["whole_text"]
 
 
 def whole_text(trace: xr.Dataset) -> Exercise:
-    """Ask from which iteration on every token of a decoding is the one that was taken.
+    """Ask from which iteration on every token of a decoding is the token that was taken.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def whole_text(trace: xr.Dataset) -> Exercise:
     Raises
     ------
     TraceError
-        If ``trace`` is no decoding, was made without readouts, or does not end with the tokens taken.
+        If ``trace`` is not a decoding, has no readouts, or its last readouts are not the tokens taken.
     """
     select_decoding(trace)
     if "readout_id" not in trace.variables or not (_guesses(trace)[:, -1] == trace["token_id"].values).all():
         msg = (
-            "This exercise needs a decoding whose last guess is the token taken. Run it with readouts, "
+            "This exercise needs a decoding whose last readout is the token taken. Run it with readouts, "
             "temperature=0.0 and exit=None."
         )
         raise TraceError(msg)
@@ -50,22 +50,22 @@ def whole_text(trace: xr.Dataset) -> Exercise:
         if number is None or number not in passes:
             return False, f"The answer is a whole number from {passes[0]} to {passes[-1]}; this is {given!r}."
         if number > answer:
-            known = f"they were at {number - 1} already"
-            return False, f"From {number} on they all are, that is true, but {known}."
+            earlier = f"they already were at iteration {number - 1}"
+            return False, f"From iteration {number} on all tokens are the ones taken, but {earlier}."
         if number < answer:
             return False, f"At iteration {answer - 1} {_mistake(trace, answer - 1)}"
         return True, (
-            f"From iteration {answer} on the text is whole; of {passes[-1]} iterations, "
-            f"{passes[-1] - answer} change no word."
+            f"From iteration {answer} on the text is complete; of {passes[-1]} iterations, "
+            f"{passes[-1] - answer} change no token."
         )
 
     return Exercise(
         question=(
-            "Judge each place after the words that were really taken before it, as the slider does. From "
-            "which iteration on is every one of these words the one that was taken?"
+            "Judge each place after the tokens that were really taken before it, as the slider does. From "
+            "which iteration on is the token at every place the one that was taken?"
         ),
         clue=(
-            "Pull the slider “Iteration” to its right end, where no border is dashed. Then go back one "
+            "Move the slider “Iteration” to its right end, where no border is dashed. Then go back one "
             "iteration at a time until a border becomes dashed. The answer is one step to the right of that."
         ),
         worked=(
@@ -83,12 +83,12 @@ def _guesses(trace: xr.Dataset) -> np.ndarray[Any, Any]:
 
 
 def _mistake(trace: xr.Dataset, iteration: int) -> str:
-    """Name a word that is another one at an iteration."""
+    """Name a token that differs at an iteration."""
     there = trace.isel(rank=0).sel(iteration=iteration)
     place = int(np.flatnonzero((there["readout_id"] != trace["token_id"]).values)[0])
     said = visible_token(str(there["readout_text"].values[place]))
     taken = visible_token(str(trace["token_text"].values[place]))
-    return f"the word at place {place} would still be “{said}”; taken was “{taken}”."
+    return f"the token at place {place} is still “{said}”; the token taken is “{taken}”."
 
 
 def _last(trace: xr.Dataset, answer: int, first: int) -> str:

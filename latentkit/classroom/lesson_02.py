@@ -1,4 +1,4 @@
-"""Exercise of lesson 2: a published description of a figure, claim by claim."""
+"""Exercise of lesson 2: the claims of a published description of a figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def index_caption(trace: xr.Dataset) -> Exercise:
     Parameters
     ----------
     trace : Dataset
-        Of a conversation with the published system message; the reasons name its numbers.
+        Trace of a conversation with the published system message; the explanations use its numbers.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def index_caption(trace: xr.Dataset) -> Exercise:
     Raises
     ------
     TraceError
-        If ``trace`` is no trace.
+        If ``trace`` is not a trace.
     ArgumentError
         If the word "deliberation" is not in it.
     """
@@ -38,7 +38,9 @@ def index_caption(trace: xr.Dataset) -> Exercise:
     first, last = trace["distance"].sel(token=rows.start).values[[0, -1]].tolist()
     where = f"row {rows.start}" if rows.stop - rows.start == 1 else f"rows {rows.start} to {rows.stop - 1}"
     claims = [
-        Claim("The axis at the bottom counts iterations.", True, "it says so, and its ticks count them."),
+        Claim(
+            "The axis at the bottom counts iterations.", True, "its label says so, and its ticks count them."
+        ),
         Claim(
             "The colours stand for values from about 19 to about 39.",
             False,

@@ -1,4 +1,4 @@
-"""Exercise of lesson 3: where one prompt stands among others like it."""
+"""Exercise of lesson 3: the rank of one prompt among similar ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["place_among_others"]
 
 
 def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
-    """Ask how many of the other prompts took longer than one, and what that is worth.
+    """Ask how many of the other prompts took longer than one prompt.
 
     Parameters
     ----------
     means : mapping from name to number
         Mean settling iteration of each prompt.
     name : str
-        The prompt that is held against the others.
+        The prompt that is compared with the others.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
     Raises
     ------
     ArgumentError
-        If there is no such prompt, or no other one.
+        If the prompt is missing or the only one.
     """
     if name not in means or len(means) < 2:
         msg = f"Expected {name!r} and at least one other prompt, got {sorted(means)}. {nearest(name, means)}"
@@ -37,12 +37,12 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
     others = {other: value for other, value in means.items() if other != name}
     longer = sorted(other for other, value in others.items() if value > means[name])
     answer, count = len(longer), len(means)
-    place = {0: "the slowest", len(others): "the quickest"}.get(
+    place = {0: "the slowest", len(others): "the fastest"}.get(
         answer, f"number {answer + 1} from the slowest"
     )
     worth = (
-        f"Of the {count} prompts, “{name}” is {place}. If danger made no difference, each of them would be "
-        f"as likely as the others to stand in that place: once in {count} times by chance alone."
+        f"Of the {count} prompts, “{name}” is {place}. If danger made no difference, each of them would "
+        f"have that rank with the same chance: once in {count} times by chance alone."
     )
 
     def judge(given: Any) -> Judgement:
@@ -55,7 +55,8 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
 
     return Exercise(
         question=(
-            f"How many of the {len(others)} other prompts took longer to settle, in the mean, than “{name}”?"
+            f"How many of the {len(others)} other prompts have a larger mean settling iteration "
+            f"than “{name}”?"
         ),
         clue="Each row of the table is a prompt. Count those whose number is larger.",
         worked=f"{answer}{': ' + ', '.join(longer) if longer else ''}. {worth}",

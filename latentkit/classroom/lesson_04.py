@@ -1,4 +1,4 @@
-"""Exercise of lesson 4: what a picture of layers can support, and what it cannot."""
+"""Exercise of lesson 4: which claims a picture of layers supports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def caption_claims(result: xr.Dataset) -> Exercise:
     Parameters
     ----------
     result : Dataset
-        From ``run_layer_effect`` for one prompt; the last layer of the model is in it.
+        From ``run_layer_effect`` for one prompt; it includes the model's last layer.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def caption_claims(result: xr.Dataset) -> Exercise:
     Raises
     ------
     TraceError
-        If ``result`` is another thing than that.
+        If ``result`` is something else.
     """
     values = select_layers(result)
     layers = values["layer"].values.tolist()
@@ -53,7 +53,7 @@ def caption_claims(result: xr.Dataset) -> Exercise:
 
 
 def _claims(values: xr.DataArray, count: int) -> list[Claim]:
-    """Seven sentences about the cells that are there; two of them depend on which rows were asked for."""
+    """Seven claims about the cells; two of them depend on the rows that were asked for."""
     layers = values["layer"].values.tolist()
     table = values.values
     row, column = np.unravel_index(np.nanargmax(table), table.shape)
@@ -84,19 +84,19 @@ def _claims(values: xr.DataArray, count: int) -> list[Claim]:
         Claim(
             f"Layer {strongest} stores what the model knows about these words.",
             False,
-            "the KL says how much the prediction changes without the layer, not what is kept there. In nano "
-            "the same weights give a large effect at one place and next to none at another.",
+            "the KL says how much the prediction changes without the layer, not what the layer stores. In "
+            "nano the same weights have a large effect at one position and almost none at another.",
         ),
         Claim(
-            "This is not the logit lens held against the final prediction, for the row of layer "
+            "This is not the logit lens compared with the final prediction: the row of layer "
             f"{count - 1} is not 0.",
             last > 0,
-            f"in that comparison the last layer is held against itself and is 0; here it reaches {last:.2g}.",
+            f"there the last layer is compared with itself and is 0; here it reaches {last:.2g}.",
         ),
         Claim(
-            "The columns differ because the model becomes surer with every token it writes.",
+            "The columns differ because the model becomes more certain with every token it writes.",
             False,
-            "the picture shows that columns differ, not why; one would have to measure how sure it is.",
+            "the picture shows that the columns differ, not why; one would have to measure the certainty.",
         ),
         Claim(
             f"In language models of {count} layers, layer {strongest} matters most.",

@@ -1,4 +1,4 @@
-"""Exercise of lesson 5: where a number format ends the approach."""
+"""Exercise of lesson 5: the smallest distance that a number format can resolve."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["floor_reached"]
 
 
 def floor_reached(exact: xr.Dataset, coarse: xr.Dataset) -> Exercise:
-    """Ask from which iteration on one run is nearer to its limit than another ever comes.
+    """Ask from which iteration on one run is below the smallest distance of another.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ def floor_reached(exact: xr.Dataset, coarse: xr.Dataset) -> Exercise:
     Returns
     -------
     Exercise
-        The answer is a whole number; as it is read from a curve, one more or less is right too.
+        The answer is a whole number; because it is read from a curve, one more or less is also right.
 
     Raises
     ------
     TraceError
-        If there are no distances, or the first run never comes so near.
+        If there are no distances, or the first run never gets that close.
     """
     floor = float(measured_floor(coarse).median())
     middle = exact["distance"].astype(float).median("token")

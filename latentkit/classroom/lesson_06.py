@@ -1,4 +1,4 @@
-"""Exercises of lesson 6, made from the decoding that the student made."""
+"""Exercise of lesson 6, made from the student's decoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["laxest_threshold"]
 
 
 def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[float]) -> Exercise:
-    """Ask for the largest threshold up to which no word changes.
+    """Ask for the largest threshold up to which no token changes.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
     criterion : str
         An exit criterion that stops when a number falls below the threshold.
     thresholds : sequence of float
-        What to choose from, at least two.
+        The choices, at least two.
 
     Returns
     -------
     Exercise
-        The answer is one of the thresholds, or 0 if even the smallest changes a word.
+        The answer is one of the thresholds, or 0 if even the smallest changes a token.
 
     Raises
     ------
@@ -57,11 +57,11 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
         if not isinstance(given, (int, float)) or isinstance(given, bool) or given not in (0.0, *ordered):
             return False, f"The answer is one of {choice}, or 0 if there is none; this is {given!r}."
         if given > answer:
-            return False, f"At {ordered[first]:g} already, {changed[first]} of the words would be another."
+            return False, f"At {ordered[first]:g}, {changed[first]} of the tokens already change."
         if given < answer:
             return (
                 False,
-                f"Up to {given:g} no word changes, that is true, but neither does one at {answer:g}.",
+                f"Up to {given:g} no token changes, but none changes at {answer:g} either.",
             )
         return True, _verdict(first, ordered, saved)
 
@@ -72,12 +72,12 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
     return Exercise(
         question=(
             f"Take the criterion {criterion!r} and the thresholds {choice}. Which is the largest of them "
-            "such that with it, and with every smaller one, no token of the text above would be another? "
+            "such that with it, and with every smaller one, no token of the text above changes? "
             "Answer 0 if even the smallest changes a token."
         ),
         clue=(
-            f"lk.exit_iteration(trace, {criterion!r}, thresholds).same_token tells for every threshold and "
-            'token whether the likeliest token is the same; .all("generated_token") asks for all of them.'
+            f"lk.exit_iteration(trace, {criterion!r}, thresholds).same_token says for every threshold and "
+            'token whether the likeliest token is the same; .all("generated_token") combines all of them.'
         ),
         worked=(
             f"{answer:g}. In code: same = lk.exit_iteration(trace, {criterion!r}, thresholds)"
@@ -90,6 +90,6 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
 
 def _verdict(first: int, ordered: list[float], saved: list[float]) -> str:
     if first == 0:
-        return "Even the smallest changes a word. Saving is not to be had without a change here."
+        return "Even the smallest changes a token: here, every saving changes the text."
     spared = f"{saved[first - 1]:.0%} of the iterations"
-    return f"With {ordered[first - 1]:g} no word changes, and {spared} are saved."
+    return f"With {ordered[first - 1]:g} no token changes, and {spared} are saved."
