@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from latentkit.errors import TraceError
+from latentkit.errors import FileError, TraceError
+from latentkit.files import write_file
+from latentkit.netcdf import read_netcdf, to_netcdf
 from latentkit.trace.checking import check_trace, trace_kind
 
 __all__ = ["open_trace", "save_trace"]
@@ -30,7 +32,7 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         The result of any ``run_*`` function.
     path : path
         For example ``"faust.nc"``. The data are written to a temporary file in the same folder, which then
-        replaces ``path``: a crash leaves no partial file and keeps an earlier one.
+        replaces ``path``: a crash or a full disk leaves an earlier file as it was.
 
     Returns
     -------
@@ -41,6 +43,8 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     ------
     TraceError
         If ``trace`` is not a trace, or the folder does not exist.
+    FileError
+        If the file cannot be written.
 
     See Also
     --------
@@ -51,13 +55,7 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
         raise TraceError(msg)
     packed = _pack(check_trace(trace))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        packed.to_netcdf(partial, engine="h5netcdf", encoding=_compression(packed))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    return write_file(path, to_netcdf(packed, _compression(packed)))
 
 
 def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -76,23 +74,25 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     TraceError
-        If there is no such file, it is damaged, or it is not a trace.
+        If there is no such file, it is damaged, refers to other files, or is not a trace.
+
+    Notes
+    -----
+    The checksum at the end of the file is compared first. Files of version 0.1 have none and open as well.
     """
     path = Path(path)
     if not path.is_file():
         msg = f"There is no file {path}. Pass the path that `save_trace` returned."
         raise TraceError(msg)
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            packed = file.load()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path} is not a readable netCDF-4 file ({error}). Save the trace again with `save_trace`."
-        raise TraceError(msg) from error
+        packed = read_netcdf(path.read_bytes())
+    except OSError as error:  # FileError is one, too
+        reason = error if isinstance(error, FileError) else f"It cannot be read ({error.strerror})."
+        raise TraceError(f"{path} is not a readable trace. {reason} Save the trace again.") from error
     try:
         return check_trace(_unpack(_with_kind(packed)))
-    except (TraceError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path} is not a trace: {error}"
-        raise TraceError(msg) from error
+    except Exception as error:  # a file without a checksum may hold anything
+        raise TraceError(f"{path} is not a trace: {error}") from error
 
 
 def _with_kind(packed: xr.Dataset) -> xr.Dataset:
@@ -130,7 +130,7 @@ def _unpack(packed: xr.Dataset) -> xr.Dataset:
     for name, variable in packed.variables.items():
         attrs = dict(variable.attrs)
         if attrs.pop("texts", None) == "json":
-            texts = _text_array([json.loads(text) for text in variable.values.ravel()])
+            texts = _text_array([_text(text) for text in variable.values.ravel()])
             trace[name] = (variable.dims, texts.reshape(variable.shape), attrs)
     if "table" in trace.dims:
         place = np.searchsorted(trace.table_id.values, trace.readout_id.values)
@@ -140,6 +140,13 @@ def _unpack(packed: xr.Dataset) -> xr.Dataset:
     table = trace_kind(trace).variables(trace.attrs)
     coordinates = [name for name, each in table.items() if each.coordinate and name in trace.variables]
     return trace.drop_encoding().set_coords(coordinates)
+
+
+def _text(coded: str) -> str:
+    text = json.loads(coded)
+    if not isinstance(text, str):
+        raise TraceError(f"a text is stored as {coded[:40]}, which is not a JSON string")
+    return text
 
 
 def _text_array(texts: list[str]) -> np.ndarray[Any, Any]:
