@@ -8,7 +8,7 @@ import pytest
 import torch
 from causal_for_tests import ASKED_FOR, FAMILIES, causal_model, transformers_model
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, CpmAntConfig, OpenAIGPTConfig
 
 import latentkit as lk
 from latentkit.errors import ModelError
@@ -147,6 +147,70 @@ class SkipConnection(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         assert self.last is not None
         return self.norm(x) + self.last
+
+
+class NoCache(nn.Module):
+    """A network whose cache works in `generate` only."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.inner = module
+
+    def forward(self, *, use_cache: bool = False, **rest: object) -> object:
+        if use_cache:
+            raise ValueError("`get_seq_length` can only be called on Attention layers")
+        return self.inner(use_cache=False, **rest)
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("inner"), name)
+
+
+def test_a_model_whose_cache_fails_reads_the_whole_sequence_for_each_token() -> None:
+    plain = causal_model("llama")
+    model = CausalModel(NoCache(transformers_model("llama")), name="no cache")
+    assert model.greedy(IDS, 4) == plain.greedy(IDS, 4)
+
+
+def test_a_block_that_returns_a_list_is_a_block() -> None:
+    config = OpenAIGPTConfig(vocab_size=96, n_positions=64, n_embd=32, n_layer=3, n_head=4)
+    model = CausalModel(AutoModelForCausalLM.from_config(config), name="openai-gpt")
+    assert [layer.stack for layer in model.layers] == ["h"] * 3
+    states: dict[int, torch.Tensor] = {}
+
+    def keep(call: BlockCall) -> torch.Tensor:
+        states[call.index] = call.run()
+        return states[call.index]
+
+    final = model.run(IDS, keep)
+    torch.testing.assert_close(model.read({2: states[2][0]}, IDS, slice(2, 5))[0], final[2:5])
+    torch.testing.assert_close(model.head.logits(final), own_logits(model, IDS))
+
+
+def test_a_model_whose_states_are_not_those_of_its_tokens_is_refused() -> None:
+    config = CpmAntConfig(
+        vocab_size=96, hidden_size=32, num_attention_heads=4, dim_head=8, dim_ff=48, num_hidden_layers=2,
+        prompt_types=4, prompt_length=8, segment_types=4,
+    )  # fmt: skip
+    with pytest.raises(ModelError) as caught:
+        CausalModel(AutoModelForCausalLM.from_config(config), name="cpmant")
+    assert str(caught.value) == (
+        "The blocks of cpmant (CpmAntForCausalLM) map states of shape [1, 12, 32] for 4 tokens, so their "
+        "positions are not those of the tokens. Its layers cannot be compared."
+    )
+
+
+def test_a_model_that_needs_more_than_tokens_is_refused() -> None:
+    module = transformers_model("llama")
+    module.forward = lambda **_: (_ for _ in ()).throw(TypeError("missing 'pixel_values'"))
+    with pytest.raises(ModelError) as caught:
+        CausalModel(module, name="seeing")
+    assert str(caught.value) == (
+        "seeing (LlamaForCausalLM) does not run on token ids alone (TypeError: missing 'pixel_values'). Its "
+        "layers cannot be compared."
+    )
 
 
 def test_a_model_without_a_stack_of_blocks_is_refused() -> None:

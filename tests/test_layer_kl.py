@@ -569,6 +569,65 @@ def test_runs_of_different_depth_are_paired_from_their_ends() -> None:
     np.testing.assert_allclose(result.kl[2], kl64(short[-2][places], long[-2][places]), atol=1e-5)
 
 
+def only(model: Any, *hidden: str) -> Any:
+    """A model without some of its optional verbs."""
+
+    class Fewer:
+        def __getattr__(self, name: str) -> Any:
+            if name in hidden:
+                raise AttributeError(name)
+            return getattr(model, name)
+
+    return Fewer()
+
+
+OPTIONAL = ("step_blocks", "head", "last_hidden", "new_cache", "cache_bytes", "config")
+
+
+def test_a_looped_model_with_only_the_five_verbs_has_a_layer_for_each_iteration() -> None:
+    whole, bare = tiny_model(), only(tiny_model(), *OPTIONAL)
+    every, found = lens(whole, iterations=4), lens(bare, iterations=4)
+    rows = zip(
+        *(found[name].values.tolist() for name in ("stack", "iteration", "block", "lens")), strict=True
+    )
+    assert list(rows) == [("core", i, 0, "coda") for i in (1, 2, 3, 4)]
+    np.testing.assert_array_equal(found.token_id, every.token_id)
+    np.testing.assert_allclose(found.kl, every.kl.sel(layer=[2, 4, 6, 8]), atol=1e-6)
+    assert (found.kl[-1] == 0).all()
+    assert (effect(bare, iterations=4, do="identity").kl == 0).all()
+    skipped = effect(bare, iterations=4)  # skipping one of four passes is running three
+    ids, places = positions(skipped)
+    logits = [one[places] for one in readouts(whole, ids, 4)]
+    for row in skipped.kl:
+        np.testing.assert_allclose(row, kl64(logits[3], logits[2]), atol=1e-5)
+    np.testing.assert_allclose(
+        difference(bare, 2, iterations=4, layers=[-1]).kl[0], kl64(logits[3], logits[1]), atol=1e-5
+    )
+
+
+def test_without_a_head_every_block_is_read_out_by_the_models_own_readout() -> None:
+    whole, bare = tiny_model(), only(tiny_model(), "head", "last_hidden")
+    every, found = lens(whole, iterations=2), lens(bare, iterations=2)
+    assert found["stack"].values.tolist() == every["stack"].values.tolist()
+    assert found.lens.values.tolist() == ["coda"] * 5 + ["logit"]
+    np.testing.assert_allclose(found.kl.sel(layer=[2, 4, 5]), every.kl.sel(layer=[2, 4, 5]), atol=1e-6)
+
+
+def test_a_model_without_a_linear_head_is_compared_by_its_logits() -> None:
+    result = lens(Counter(), [1, 2, 3], iterations=3, new_tokens=2)
+    assert result.layer.values.tolist() == [0, 1, 2]
+    one_apart = 5 - np.log(np.exp(5) + 7) - (0 - np.log(np.exp(5) + 7))  # logits 5 at one token, 0 elsewhere
+    share = np.exp(5) / (np.exp(5) + 7)
+    wanted = one_apart * (share - (1 - share) / 7)
+    np.testing.assert_allclose(result.kl, [[wanted, wanted], [wanted, wanted], [0, 0]], rtol=1e-5)
+
+
+def test_the_depth_a_model_was_trained_at_is_its_default() -> None:
+    model = tiny_model()
+    model.trained_iterations = 4  # type: ignore[attr-defined]
+    assert lens(model).attrs["iterations"] == 4
+
+
 # What the result holds
 
 
@@ -810,12 +869,24 @@ def test_weights_with_nan_are_an_error() -> None:
     )
 
 
-def test_a_model_whose_blocks_cannot_be_seen_is_refused() -> None:
+def test_what_is_not_a_model_is_refused() -> None:
     with pytest.raises(LatentkitError) as caught:
-        effect(Counter())
+        effect(causal_model("llama").module)
     assert str(caught.value) == (
-        "Expected a model from load_model, got Counter. Comparing layers needs the model's blocks: wrap a "
-        "causal model of transformers in latentkit.models.causal.CausalModel."
+        "Expected a model from load_model, got LlamaForCausalLM, which lacks the verbs embed, initial_state, "
+        "step, normalise, readout. Wrap a causal model of transformers in "
+        "latentkit.models.causal.CausalModel."
+    )
+
+
+def test_a_model_that_sees_later_tokens_is_refused() -> None:
+    model = tiny_model()
+    model.causal = False  # type: ignore[attr-defined]
+    with pytest.raises(ModelError) as caught:
+        lens(model)
+    assert str(caught.value) == (
+        "In tiny earlier positions see later tokens, so one pass does not give the predictions of "
+        "step-by-step decoding. Its layers cannot be compared token by token."
     )
 
 

@@ -1,17 +1,15 @@
-"""Any causal language model of transformers, seen as its blocks one after the other.
+"""Causal language models of transformers as a sequence of blocks.
 
-No table of names: the blocks are found by watching one short run, and the way from the last block to the
-logits is the model's own code, run with a state put in its place. So the final norm is applied exactly once,
-and scale, bias and soft-cap of the head are what the model has. A model for which this does not give its own
-logits is refused.
+The blocks are found by observing one short run, not by a table of names. From the last block to the logits
+the model's own code runs, with another state as the last block's output: the final norm is applied exactly
+once, with the head's own scale, bias and soft-cap. A model for which this does not reproduce its own logits
+is refused.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +18,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentkit.errors import ModelError
-from latentkit.models.unrolled import BlockCall, Handler, Head, Layer, intercept
+from latentkit.models.structure import (
+    FoundCall,
+    block_map,
+    find_calls,
+    label_calls,
+    replaced,
+    rounding_tolerance,
+)
+from latentkit.models.unrolled import BlockCall, Handler, Head, intercept
 
 __all__ = ["CausalModel"]
 
 
 class CausalModel:
-    """A causal language model whose layers can be looked at.
+    """A causal language model whose layers can be compared.
 
     Parameters
     ----------
@@ -58,11 +64,21 @@ class CausalModel:
         self.name = name
         self.revision = revision
         self.iterations: int | None = None  # its depth is fixed
+        self._cached = True
         probe = [1 + i % (self._config.vocab_size - 1) for i in range(4)]
-        self.layers, self._blocks = _find_blocks(module, torch.tensor([probe], device=self.device), name)
         self._head = _find_output(module, name)
-        self.head = self._find_head()
-        self._check(probe)
+        calls = self._find_calls(torch.tensor([probe], device=self.device))
+        self.layers, self._blocks = label_calls(calls), block_map(calls)
+        try:
+            self.head = self._find_head()
+            self._check(probe)
+        except ModelError:
+            raise
+        except Exception as error:  # transformers raises errors of many libraries
+            raise ModelError(
+                f"{name} ({type(module).__name__}) does not run with other states in place of its blocks' "
+                f"({_first_line(error)}). Its layers cannot be compared."
+            ) from error
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -101,7 +117,7 @@ class CausalModel:
 
     @torch.no_grad()
     def run(self, token_ids: Sequence[int], handle: Handler) -> Float[Tensor, "token hidden"]:
-        """Run every layer through ``handle``; return what stands before the head."""
+        """Run every layer through ``handle``; return the head's input."""
         return self._before_head(torch.tensor([list(token_ids)], device=self.device), handle)[0]
 
     @torch.no_grad()
@@ -111,55 +127,92 @@ class CausalModel:
         token_ids: Sequence[int],  # noqa: ARG002 (other models need them)
         positions: slice,
     ) -> Float[Tensor, "layer position hidden"]:
-        """Take states to what would stand before the head: the logit lens, by the model's own code."""
+        """Return the head's input for each state: the logit lens, by the model's own code."""
         return self._finish(torch.stack([state[positions] for state in states.values()]))
 
     @torch.no_grad()
     def greedy(self, token_ids: Sequence[int], new_tokens: int) -> list[int]:
         """Return exactly ``new_tokens`` likeliest tokens; stop tokens do not end them."""
         keep = {"logits_to_keep": 1} if _takes(self.module.forward, "logits_to_keep") else {}
+        if self._cached:
+            try:
+                return self._greedy_with_cache(token_ids, new_tokens, keep)
+            except Exception:  # noqa: BLE001  (some caches work in `generate` only; all models run without)
+                self._cached = False
+        found: list[int] = []
+        for _ in range(new_tokens):
+            ids = torch.tensor([[*token_ids, *found]], device=self.device)
+            found.append(int(self.module(input_ids=ids, use_cache=False, **keep).logits[0, -1].argmax()))
+        return found
+
+    def _greedy_with_cache(
+        self, token_ids: Sequence[int], new_tokens: int, keep: dict[str, int]
+    ) -> list[int]:
         cache, unread = None, list(token_ids)
         found: list[int] = []
         for _ in range(new_tokens):
             ids = torch.tensor([unread], device=self.device)
-            out = self.module(input_ids=ids, past_key_values=cache, use_cache=True, **keep)
+            given = {} if cache is None else {"past_key_values": cache}
+            out = self.module(input_ids=ids, use_cache=True, **given, **keep)
             found.append(int(out.logits[0, -1].argmax()))
             cache = getattr(out, "past_key_values", None)
             unread = [*token_ids, *found] if cache is None else found[-1:]
         return found
 
     def _finish(self, states: Float[Tensor, "batch token hidden"]) -> Tensor:
-        """Let the model do what comes after its last block, with these states in that block's place."""
+        """Run what follows the last block, with these states as its output."""
         last = len(self.layers) - 1
         ids = torch.ones(states.shape[:2], dtype=torch.long, device=self.device)
         return self._before_head(ids, lambda call: states if call.index == last else call.state)
 
     def _before_head(self, ids: Tensor, handle: Handler) -> Tensor:
-        """Run the model up to its head, and return what would go into that."""
+        """Run the model up to its head and return the head's input."""
         reached: list[Tensor] = []
 
         def stop(x: Tensor) -> Tensor:
             reached.append(x)
             return x[..., :1]  # as if the vocabulary had one token: the head costs nothing
 
-        with intercept(self._blocks, handle), _replaced(self._head, stop):
+        with intercept(self._blocks, handle), replaced(self._head, stop):
             self.module(input_ids=ids, use_cache=False)
         return reached[-1]
 
     @torch.no_grad()
     def _logits(self, x: Float[Tensor, "row hidden"]) -> Float[Tensor, "row vocab"]:
-        """Let the model do its head and what comes after it, with these rows in the head's place."""
+        """Run the head and what follows it, with these rows as its input."""
         forward = self._head.forward
         ids = torch.ones(1, len(x), dtype=torch.long, device=self.device)
         with (
             intercept(self._blocks, lambda call: call.state),
-            _replaced(self._head, lambda _: forward(x[None].to(self.dtype))),
+            replaced(self._head, lambda _: forward(x[None].to(self.dtype))),
         ):
             logits: Tensor = self.module(input_ids=ids, use_cache=False).logits
         return logits[0].float()
 
+    def _find_calls(self, ids: Tensor) -> list[FoundCall]:
+        """Observe one run; refuse a model that does not run, or whose states do not belong to tokens."""
+        kind = f"{self.name} ({type(self.module).__name__})"
+        try:
+            calls = find_calls(self.module, lambda: self.module(input_ids=ids, use_cache=False))
+        except Exception as error:  # transformers raises errors of many libraries
+            raise ModelError(
+                f"{kind} does not run on token ids alone ({_first_line(error)}). Its layers cannot be "
+                "compared."
+            ) from error
+        if not calls:
+            raise ModelError(
+                f"No stack of blocks was found in {kind}: no member of a list of modules maps a state "
+                "[batch, token, hidden] to another. Its layers cannot be compared."
+            )
+        if wrong := [call.shape for call in calls if call.shape[:2] != tuple(ids.shape)]:
+            raise ModelError(
+                f"The blocks of {kind} map states of shape {list(wrong[0])} for {ids.shape[1]} tokens, so "
+                "their positions are not those of the tokens. Its layers cannot be compared."
+            )
+        return calls
+
     def _find_head(self) -> Head:
-        """Say whether the head is linear, by trying it where a soft-cap would show."""
+        """Find out whether the head is linear, at a size where a soft-cap would show."""
         layer = self._head
         if not isinstance(layer, nn.Linear):
             return Head(self._logits)
@@ -170,7 +223,7 @@ class CausalModel:
         scale = float((plain * own).sum() / plain.square().sum())
         if (
             plain.shape != own.shape
-            or (own - scale * plain).abs().max() > _tolerance(self.dtype) * own.abs().max()
+            or (own - scale * plain).abs().max() > rounding_tolerance(self.dtype) * own.abs().max()
         ):
             return Head(self._logits)
         return Head(self._logits, layer.weight, layer.bias, scale)
@@ -191,7 +244,7 @@ class CausalModel:
         whole, one = (self._logits(self._finish(state)[0]) for state in (last[0], last[0][:, -1:]))
         size = own.abs().max()
         apart = max((whole - own).abs().max(), (one - own[-1:]).abs().max())
-        if not apart <= _tolerance(self.dtype) * size:  # also where something is NaN
+        if not apart <= rounding_tolerance(self.dtype) * size:  # also where something is NaN
             raise ModelError(
                 f"Reading out the last block's state of {self.name} does not give its own logits: they "
                 f"differ by up to {float(apart):.3g} (largest logit {float(size):.3g}). Something beside the "
@@ -209,87 +262,9 @@ def _find_output(module: Any, name: str) -> nn.Module:
     return head
 
 
-def _find_blocks(model: nn.Module, ids: Tensor, name: str) -> tuple[list[Layer], dict[nn.Module, int]]:
-    """Watch one run and list the outermost members of module lists that map a state to a state."""
-    places = {
-        child: (_stack_name(path), number)
-        for path, part in model.named_modules()
-        if isinstance(part, nn.ModuleList)
-        for number, child in enumerate(part)
-    }
-    calls: list[tuple[nn.Module, int]] = []
-    depth = 0
-
-    def before(*_: Any) -> None:
-        nonlocal depth
-        depth += 1
-
-    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-        nonlocal depth
-        depth -= 1
-        state = next(iter((*args, *kwargs.values())), None)
-        result = out[0] if isinstance(out, tuple) else out
-        both = isinstance(state, Tensor) and isinstance(result, Tensor)
-        if depth == 0 and both and _shape(result) == _shape(state) and result.dim() == 3:
-            calls.append((module, len(out) if isinstance(out, tuple) else 0))
-
-    hooks = [
-        hook
-        for child in places
-        for hook in (
-            child.register_forward_pre_hook(before),
-            child.register_forward_hook(after, with_kwargs=True),
-        )
-    ]
-    try:
-        with torch.no_grad():
-            model(input_ids=ids, use_cache=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not calls:
-        raise ModelError(
-            f"No stack of blocks was found in {name} ({type(model).__name__}): no member of a list of "
-            "modules maps a state [batch, token, hidden] to another. Its layers cannot be compared."
-        )
-    return _label(calls, places), dict(calls)
-
-
-def _shape(x: Any) -> tuple[int, ...]:
-    return tuple(x.shape)
-
-
-def _stack_name(path: str) -> str:
-    """Shorten "model.layers" to "layers", and "model.H_module.layers" to "H_module"."""
-    parts = path.split(".")
-    return parts[-1] if len(parts) < 3 else parts[-2]
-
-
-def _label(calls: list[tuple[nn.Module, int]], places: Mapping[nn.Module, tuple[str, int]]) -> list[Layer]:
-    times = Counter(module for module, _ in calls)
-    seen: Counter[nn.Module] = Counter()
-    layers = []
-    for index, (module, _) in enumerate(calls):
-        seen[module] += 1
-        layers.append(
-            Layer(index, places[module][0], seen[module] if times[module] > 1 else 0, places[module][1])
-        )
-    return layers
-
-
-@contextmanager
-def _replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    module.__dict__["forward"] = forward
-    try:
-        yield
-    finally:
-        del module.__dict__["forward"]
-
-
 def _takes(function: Callable[..., Any], name: str) -> bool:
     return name in inspect.signature(function).parameters
 
 
-def _tolerance(dtype: torch.dtype) -> float:
-    """Rounding of a few operations, relative to the largest value."""
-    return 64 * torch.finfo(dtype).eps if dtype.itemsize > 2 else 4 * torch.finfo(dtype).eps
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no reason given')}"

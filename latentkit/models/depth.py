@@ -1,121 +1,212 @@
-"""A recurrent-depth model as a list of layers: prelude, every block of every iteration, coda."""
+"""A looped model as a sequence of layers: prelude, every block of every iteration, coda."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentkit.errors import ModelError
-from latentkit.models.blocks import rope_table
 from latentkit.models.causal import CausalModel
-from latentkit.models.huginn import Huginn
-from latentkit.models.unrolled import Handler, Layer, UnrolledModel, intercept, linear_head
-from latentkit.models.verbs import HuginnModel
+from latentkit.models.readout import ReadoutHead, find_readout_head
+from latentkit.models.structure import FoundCall, block_map, find_calls, rounding_tolerance
+from latentkit.models.unrolled import BlockCall, Handler, Head, Layer, UnrolledModel, bound_call, intercept
 
-__all__ = ["UnrolledHuginn", "depth_iterations", "unrolled_model"]
+__all__ = ["UnrolledRecurrent", "unrolled_model"]
 
 _DEPTH = 28  # layers of the model behind the published figure
+_VERBS = ("embed", "initial_state", "step", "normalise", "readout")
 
 
-class UnrolledHuginn:
-    """A recurrent-depth model with a fixed number of iterations.
+class UnrolledRecurrent:
+    """A looped model with a fixed number of iterations.
 
-    The state after a whole iteration is read out by the coda, as the model itself does; every other state by
-    the final norm and the head alone.
+    With the verb ``step_blocks`` a layer is one block at one iteration, and the blocks of prelude and coda
+    are layers too. Without it, or where blocks cannot be intercepted one by one, a layer is one iteration.
+    The state after a whole iteration is read out as the model does; every other state by normalisation and
+    head, where the model has the verb ``head``.
 
     Parameters
     ----------
-    model : HuginnModel
-    iterations : int
+    model : RecurrentModel
+    iterations : int, optional
+        None: the depth the model was trained at, or as many as make 28 layers.
     seed : int or None
         Of the initial state; None: zeros.
     """
 
-    def __init__(self, model: HuginnModel, iterations: int, seed: int | None) -> None:
-        self.model, self.iterations, self.seed = model, iterations, seed
-        self.name = model.name
-        self.module: Huginn = model.module
-        self._stacks = self.module.transformer
-        self._blocks = dict.fromkeys((*self._stacks.prelude, *self._stacks.core_block, *self._stacks.coda), 0)
+    def __init__(self, model: Any, iterations: int | None, seed: int | None) -> None:
+        self.model, self.seed = model, seed
+        self.name: str = model.name
+        self.module: nn.Module = model.module
+        state, context = self._start(probe := [1 + i % (model.vocab_size - 1) for i in range(4)])
+        self._stacks = {"prelude": [], "core": [], "coda": []}
+        if hasattr(model, "step_blocks"):
+            prelude = find_calls(self.module, lambda: self._start(probe))
+            self._stacks = _find_stacks(model, state, context, prelude) or self._stacks
+        self._readout: ReadoutHead | None = find_readout_head(model, state, context)
+        # Without a known last layer the logits themselves are compared.
+        self.head = self._readout.head if self._readout else Head(lambda logits: logits)
+        self.iterations: int = iterations or getattr(model, "trained_iterations", None) or self._default()
         self.layers = self._label()
-        self.head = linear_head(self.module.lm_head.weight)
+
+    def _default(self) -> int:
+        outside = len(self._stacks["prelude"]) + len(self._stacks["coda"])
+        return max(1, (_DEPTH - outside) // max(1, len(self._stacks["core"])))
 
     def _label(self) -> list[Layer]:
-        core = len(self._stacks.core_block)
-        calls = [("prelude", 0, block, "logit") for block in range(len(self._stacks.prelude))]
+        core = max(1, len(self._stacks["core"]))
+        inner = "logit" if self._has_logit_lens else "coda"
+        calls = [("prelude", 0, block, inner) for block in range(len(self._stacks["prelude"]))]
         calls += [
-            ("core", i, block, "coda" if block == core - 1 else "logit")
+            ("core", i, block, "coda" if block == core - 1 else inner)
             for i in range(1, self.iterations + 1)
             for block in range(core)
         ]
-        calls += [("coda", 0, block, "logit") for block in range(len(self._stacks.coda))]
+        calls += [("coda", 0, block, "logit") for block in range(len(self._stacks["coda"]))]
         return [Layer(index, *call) for index, call in enumerate(calls)]
 
+    @property
+    def _has_logit_lens(self) -> bool:
+        return hasattr(self.model, "head") and self._readout is not None
+
+    @cached_property
+    def _blocks(self) -> Mapping[nn.Module, int]:
+        return block_map([call for calls in self._stacks.values() for call in calls])
+
+    def _start(self, token_ids: Sequence[int]) -> tuple[Tensor, Any]:
+        """Return the initial state and the context."""
+        context = self.model.embed(torch.tensor([list(token_ids)], device=self.model.device))
+        return self.model.initial_state(context, self.seed), context
+
     @torch.no_grad()
-    def run(self, token_ids: Sequence[int], handle: Handler) -> Float[Tensor, "token hidden"]:
-        """Run every layer through ``handle``; return what stands before the head."""
-        ids = torch.tensor([list(token_ids)])
+    def run(self, token_ids: Sequence[int], handle: Handler) -> Float[Tensor, "token channel"]:
+        """Run every layer through ``handle``; return the head's input."""
         with intercept(self._blocks, handle):
-            context = self.model.embed(ids)
-            state = self.model.initial_state(context, self.seed)
-            for _ in range(self.iterations):
-                state = self.model.step(state, context)
-            return self.module.read_out(state, context.rope)[0]
+            state, context = self._start(token_ids)
+            for i in range(self.iterations):
+                if self._blocks:
+                    state = self.model.step(state, context)
+                else:
+                    state = handle(bound_call(i, self.module, self.model.step, state, context))
+            return self._before_head(state, context)[0]
 
     @torch.no_grad()
     def read(
         self, states: Mapping[int, Float[Tensor, "token hidden"]], token_ids: Sequence[int], positions: slice
-    ) -> Float[Tensor, "layer position hidden"]:
-        """Take states to what would stand before the head, each by the lens of its layer."""
-        rope = rope_table(self.model.config, torch.arange(len(token_ids), device=self.model.device))
+    ) -> Float[Tensor, "layer position channel"]:
+        """Return the head's input for each state, by the lens of its layer."""
+        _, context = self._start(token_ids)
         read = []
         for index, state in states.items():
-            if self.layers[index].lens == "coda":  # its attention looks at all positions
-                read.append(self.module.read_out(state[None], rope)[0, positions])
+            layer = self.layers[index]
+            if layer.stack == "coda":
+                read.append(self._after_coda(state[None], context)[0, positions])
+                continue
+            whole = self._after_core(state[None], context)
+            if layer.lens == "coda":  # its attention may read all positions
+                read.append(self._before_head(whole, context)[0, positions])
             else:
-                read.append(self._stacks.ln_f(state[positions]))
+                read.append(self.model.normalise(whole)[0, positions])
         return torch.stack(read)
 
     @torch.no_grad()
     def greedy(self, token_ids: Sequence[int], new_tokens: int) -> list[int]:
         """Return exactly ``new_tokens`` likeliest tokens; stop tokens do not end them."""
-        cache = self.model.new_cache()
+        cache = self.model.new_cache() if hasattr(self.model, "new_cache") else None
         found: list[int] = []
-        unread = list(token_ids)
         for _ in range(new_tokens):
-            context = self.model.embed(torch.tensor([unread]), cache=cache)
+            unread = found[-1:] if cache is not None and found else [*token_ids, *found]
+            ids = torch.tensor([unread], device=self.model.device)
+            context = self.model.embed(ids) if cache is None else self.model.embed(ids, cache=cache)
             state = self.model.initial_state(context, self.seed)
             for _ in range(self.iterations):
                 state = self.model.step(state, context)
             found.append(int(self.model.readout(state, context)[0, -1].argmax()))
-            unread = found[-1:]
         return found
 
+    def _before_head(self, state: Tensor, context: Any) -> Tensor:
+        """Return the head's input in the model's readout; without a known head, the logits."""
+        if self._readout is None:
+            logits: Tensor = self.model.readout(state, context)
+            return logits.float()
+        return self._readout.input_of(lambda: self.model.readout(state, context))
 
-def depth_iterations(model: HuginnModel) -> int:
-    """Return the iterations that make the model 28 layers deep, or as many below as whole ones make."""
-    config = model.config
-    outside = config.n_layers_in_prelude + config.n_layers_in_coda
-    return max(1, (_DEPTH - outside) // config.n_layers_in_recurrent_block)
+    def _after_core(self, state: Tensor, context: Any) -> Tensor:
+        """Run what follows the core's last block in one pass, with this state as its output."""
+        if not self._stacks["core"]:
+            return state
+        after: Tensor = _with_last(self._stacks["core"], state, lambda: self.model.step(state, context))
+        return after
+
+    def _after_coda(self, state: Tensor, context: Any) -> Tensor:
+        """Run what follows the coda's last block, with this state as its output."""
+        return _with_last(self._stacks["coda"], state, lambda: self._before_head(state, context))
+
+
+def _with_last(calls: list[FoundCall], state: Tensor, run: Any) -> Tensor:
+    """Run with the blocks passing their input on, but for the last, which returns this state."""
+
+    def handle(call: BlockCall) -> Tensor:
+        return state if call.index == len(calls) - 1 else call.state
+
+    with intercept(block_map(calls), handle):
+        result: Tensor = run()
+    return result
+
+
+@torch.no_grad()
+def _find_stacks(
+    model: Any, state: Tensor, context: Any, prelude: list[FoundCall]
+) -> dict[str, list[FoundCall]] | None:
+    """Find the blocks that the verbs call; None where they do not match ``step_blocks``."""
+    stacks = {
+        "prelude": prelude,
+        "core": find_calls(model.module, lambda: model.step(state, context)),
+        "coda": find_calls(model.module, lambda: model.readout(state, context)),
+    }
+    core = stacks["core"]
+    wanted = tuple(state.shape)
+    if len(core) != len(model.step_blocks(state, context)) or not core:
+        return None
+    if any(call.shape != wanted for calls in stacks.values() for call in calls):
+        return None
+    last: list[Tensor] = []
+
+    def keep(call: BlockCall) -> Tensor:
+        last[:] = [call.run()]
+        return last[0]
+
+    with intercept(block_map(core), keep):
+        plain = model.step(state, context)
+    again = _with_last(core, last[0], lambda: model.step(state, context))
+    close = (again - plain).abs().max() <= rounding_tolerance(model.dtype) * plain.abs().max()
+    return stacks if close else None
 
 
 def unrolled_model(model: Any, *, iterations: int | None, seed: int | None) -> UnrolledModel:
-    """Return a model as its layers; ``iterations`` and ``seed`` concern recurrent-depth models alone.
+    """Return a model as its layers; ``iterations`` and ``seed`` concern looped models only.
 
     Raises
     ------
     ModelError
-        If it is of neither kind.
+        If it is neither a causal model nor a looped one, or its positions see later tokens.
     """
     if isinstance(model, CausalModel):
         return model
-    if isinstance(model, HuginnModel):
-        return UnrolledHuginn(model, iterations or depth_iterations(model), seed)
-    raise ModelError(
-        f"Expected a model from load_model, got {type(model).__name__}. Comparing layers needs the "
-        "model's blocks: wrap a causal model of transformers in latentkit.models.causal.CausalModel."
-    )
+    if missing := [verb for verb in _VERBS if not hasattr(model, verb)]:
+        raise ModelError(
+            f"Expected a model from load_model, got {type(model).__name__}, which lacks the verbs "
+            f"{', '.join(missing)}. Wrap a causal model of transformers in "
+            "latentkit.models.causal.CausalModel."
+        )
+    if not getattr(model, "causal", True):
+        raise ModelError(
+            f"In {model.name} earlier positions see later tokens, so one pass does not give the predictions "
+            "of step-by-step decoding. Its layers cannot be compared token by token."
+        )
+    return UnrolledRecurrent(model, iterations, seed)

@@ -1,7 +1,7 @@
-"""A model as the list of its blocks in the order in which they run, each call by itself.
+"""A model as the sequence of its block calls.
 
-A block that runs six times is six layers. Its calls are caught one by one where the model makes them, so
-whatever the model does in between (masks, injections, norms between stacks) is its own code.
+A block that runs six times is six layers. Each call is intercepted where the model makes it, so everything in
+between (masks, injections, norms between stacks) is the model's own code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["BlockCall", "Handler", "Head", "Layer", "UnrolledModel", "intercept", "plain_run"]
+__all__ = ["BlockCall", "Handler", "Head", "Layer", "UnrolledModel", "bound_call", "intercept", "plain_run"]
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class BlockCall:
     module : nn.Module
         The block.
     state : Tensor [batch, token, hidden]
-        What goes into it.
+        The input.
     arguments : BoundArguments
-        The rest of what the model gives it; `run` takes changes of these by name.
+        All arguments of the call; `run` takes changes of these by name.
     """
 
     index: int
@@ -82,7 +82,7 @@ class BlockCall:
             for name in changes.keys() - earlier.keys():
                 del arguments[name]
             arguments.update(earlier)
-        result: Tensor = out[0] if isinstance(out, tuple) else out
+        result: Tensor = out[0] if isinstance(out, (tuple, list)) else out
         return result
 
 
@@ -90,18 +90,23 @@ Handler = Callable[[BlockCall], Tensor]
 
 
 def plain_run(call: BlockCall) -> Tensor:
-    """Let the block do what it does."""
+    """Run the block unchanged."""
     return call.run()
+
+
+def bound_call(index: int, module: nn.Module, forward: Callable[..., Any], *args: Any) -> BlockCall:
+    """Return a call of a function, whose first argument is the state, as that of a block."""
+    return BlockCall(index, module, args[0], inspect.signature(forward).bind(*args), forward)
 
 
 @contextmanager
 def intercept(blocks: Mapping[nn.Module, int], handle: Handler) -> Iterator[None]:
-    """Hand every call of the blocks to ``handle``, which returns what the block is to return.
+    """Route every call of the blocks through ``handle``, which returns the block's output.
 
     Parameters
     ----------
     blocks : mapping of module to int
-        How many values each block returns in a tuple; 0 where it returns a tensor.
+        How many values each block returns in a tuple or list; 0 where it returns a tensor.
     handle : callable
         From `BlockCall` to the state after it.
     """
@@ -130,7 +135,7 @@ def intercept(blocks: Mapping[nn.Module, int], handle: Handler) -> Iterator[None
 
 @dataclass(frozen=True)
 class Head:
-    """From what stands before the head to logits.
+    """The last map, from hidden vectors to logits.
 
     Attributes
     ----------
@@ -162,7 +167,7 @@ class UnrolledModel(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """What holds the weights."""
+        """The network with the weights."""
         ...
 
     @property
@@ -171,11 +176,11 @@ class UnrolledModel(Protocol):
         ...
 
     def run(self, token_ids: Sequence[int], handle: Handler) -> Tensor:
-        """Run every layer through ``handle``; return what stands before the head [token, hidden]."""
+        """Run every layer through ``handle``; return the head's input [token, hidden]."""
         ...
 
     def read(self, states: Mapping[int, Tensor], token_ids: Sequence[int], positions: slice) -> Tensor:
-        """Take states [token, hidden] to what would stand before the head [layer, position, hidden]."""
+        """Return the head's input [layer, position, hidden] for states [token, hidden] of layers."""
         ...
 
     def greedy(self, token_ids: Sequence[int], new_tokens: int) -> list[int]:
