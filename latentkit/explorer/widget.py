@@ -211,7 +211,7 @@ def explore(
     Parameters
     ----------
     trace : Dataset
-        From ``run_recurrence``, ``run_decoding`` or ``run_layer_kl``, or one that was saved and opened again.
+        From ``run_recurrence``, ``run_decoding`` or a ``run_layer_*`` function, or opened from a file.
     beside : Dataset, optional
         Another trace of the same kind, shown beside it; the cursors go together.
     names : sequence of str, optional
