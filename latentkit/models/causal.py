@@ -148,11 +148,12 @@ class CausalModel:
     def _greedy_with_cache(
         self, token_ids: Sequence[int], new_tokens: int, keep: dict[str, int]
     ) -> list[int]:
-        cache, unread = None, list(token_ids)
+        cache: Any = None
+        unread = list(token_ids)
         found: list[int] = []
         for _ in range(new_tokens):
             ids = torch.tensor([unread], device=self.device)
-            given = {} if cache is None else {"past_key_values": cache}
+            given: dict[str, Any] = {} if cache is None else {"past_key_values": cache}
             out = self.module(input_ids=ids, use_cache=True, **given, **keep)
             found.append(int(out.logits[0, -1].argmax()))
             cache = getattr(out, "past_key_values", None)

@@ -44,7 +44,7 @@ class UnrolledRecurrent:
         self.name: str = model.name
         self.module: nn.Module = model.module
         state, context = self._start(probe := [1 + i % (model.vocab_size - 1) for i in range(4)])
-        self._stacks = {"prelude": [], "core": [], "coda": []}
+        self._stacks: dict[str, list[FoundCall]] = {"prelude": [], "core": [], "coda": []}
         if hasattr(model, "step_blocks"):
             prelude = find_calls(self.module, lambda: self._start(probe))
             self._stacks = _find_stacks(model, state, context, prelude) or self._stacks
