@@ -17,7 +17,7 @@ import torch
 from latentkit.models.huginn import Huginn, HuginnConfig, init_weights
 from latentkit.models.verbs import HuginnModel
 from latentkit.run.progress import Progress
-from latentkit.run.recurrence.passes import measured, start_state, unroll
+from latentkit.run.recurrence.trajectory import iterate, measured
 
 TOKENS, ITERATIONS, LIMIT, TURNS = 200, 64, 64, 7
 
@@ -35,7 +35,7 @@ def main() -> None:
     for hidden in (256, 1024):
         model = random_model(hidden)
         context = model.embed(torch.arange(TOKENS)[None])
-        start = start_state(model, context, 0, None)
+        start = model.initial_state(context, 0)
         bare, whole, measuring = [], [], []
         for turn in range(TURNS + 1):
             began = time.perf_counter()
@@ -44,14 +44,14 @@ def main() -> None:
                 state = model.step(state, context)
             looped = time.perf_counter()
             with Progress(LIMIT, "", visible=False) as bar:
-                run = unroll(model, context, start, bar, iterations=ITERATIONS, limit=LIMIT)
-                unrolled = time.perf_counter()
+                run = iterate(model, context, start, bar, iterations=ITERATIONS, limit=LIMIT)
+                iterated = time.perf_counter()
                 measured(model, run, keep_states=False)
             ended = time.perf_counter()
             if turn:  # the first warms up
                 bare.append(looped - began)
                 whole.append(ended - looped)
-                measuring.append(ended - unrolled)
+                measuring.append(ended - iterated)
         medians = [statistics.median(times) for times in (bare, whole, measuring)]
         print(
             f"hidden {hidden:>5}: bare {medians[0]:.3f} s, with distances {medians[1]:.3f} s "

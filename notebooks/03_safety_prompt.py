@@ -48,7 +48,7 @@ model = lk.load_model("nano")
 # %%
 figure, options = prompts.FIGURES["F2"], {"limit": 128, "readout_top": 0, "progress": False}
 seeds = [0, 1, 2, 3, 4]
-safety = lk.run_recurrence(model, prompts.messages(figure), seed=seeds, **options)
+safety = lk.run_recurrence(model, prompts.messages(figure), seeds=seeds, **options)
 assert not safety.is_generated.any()  # traced, not answered
 
 # %%
@@ -142,7 +142,7 @@ Markdown("\n".join(f"- {prompts.HARMLESS[name]}" for name in like))
 # %%
 harmless = {
     name: lk.run_recurrence(
-        model, prompts.messages(figure._replace(user=prompts.HARMLESS[name])), seed=seeds, **options
+        model, prompts.messages(figure._replace(user=prompts.HARMLESS[name])), seeds=seeds, **options
     )
     for name in like
 }

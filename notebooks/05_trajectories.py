@@ -140,7 +140,7 @@ pd.DataFrame(last.values.round(4), index=last.start.values, columns=last.other_s
 # them. 1 means the same direction, 0 means a right angle.
 
 # %% jupyter={"source_hidden": true}
-begin = lk.run_recurrence(model, text, seed=[0, 1], iterations=1, keep_states=True, **options).state
+begin = lk.run_recurrence(model, text, seeds=[0, 1], iterations=1, keep_states=True, **options).state
 first, second = begin.isel(token=-1, iteration=0).values
 at_start = float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 worst = paths.alignment.min().item()

@@ -29,6 +29,7 @@ class RecordedTokenizer:
         self._tokens = {int(token_id): token for token_id, token in recorded["tokens"].items()}
         # Renders templates and joins byte-level tokens; its vocabulary is not used.
         self._renderer = PreTrainedTokenizerFast.from_pretrained(NANO)
+        self.added_tokens_decoder = self._renderer.added_tokens_decoder
 
     def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
         return {"input_ids": list(self._ids[text])}

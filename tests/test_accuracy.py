@@ -175,7 +175,7 @@ def test_an_interrupt_keeps_the_curves_that_are_whole(monkeypatch: Any, model: A
         ({"asked": {"sums": (99,)}}, "'sums' has problems of 1 to 10 steps, not 99."),
         ({"asked": {}}, "Nothing to ask. Pass kinds with steps as in {'sums': [1, 4]}, iterations as in "),
         ({"iterations": ()}, "Nothing to ask."),
-        ({"iterations": (0,)}, "iterations is 0; pass a whole number of at least 1."),
+        ({"iterations": (0,)}, "iterations is 0; pass a whole number from 1 to 1000000."),
         ({"iterations": "8"}, "iterations is '8'; pass a list of numbers of iterations, such as [1, 8]."),
         ({"iterations": 1.5}, "iterations is 1.5; pass a list of numbers of iterations, such as [1, 8]."),
         ({"problems": 0}, "problems is 0; pass a whole number from 1 to 10000."),

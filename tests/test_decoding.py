@@ -118,7 +118,7 @@ def test_numbers_are_those_of_a_trace_of_the_whole_text(wrap: Any, cache: str | 
 
 def test_chunks_of_iterations_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = decode(tiny_model(), watch=[3])
-    monkeypatch.setattr("latentkit.run.decoding.recording._CHUNK_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.decoding.recorder._CHUNK_BYTES", 1)
     chunked = decode(tiny_model(), watch=[3])
     np.testing.assert_array_equal(chunked.readout_id, whole.readout_id)
     for name in ("readout_probability", "entropy", "kl", "exit_value", "watched_probability", "watched_rank"):
@@ -346,9 +346,9 @@ _WHOLE = "pass a whole number"
     ("options", "message"),
     [
         ({"new_tokens": 0}, f"new_tokens is 0; {_WHOLE} of at least 1."),
-        ({"iterations": 0}, f"iterations is 0; {_WHOLE} of at least 1."),
+        ({"iterations": 0}, f"iterations is 0; {_WHOLE} from 1 to 1000000."),
         ({"min_iterations": 7}, f"min_iterations is 7; {_WHOLE} from 1 to 6."),
-        ({"seed": -1}, f"seed is -1; {_WHOLE} of at least 0, or None to start from zeros."),
+        ({"seed": -1}, f"seed is -1; {_WHOLE} from 0 to 9223372036854775807, or None to start from zeros."),
         ({"readout_top": 65}, f"readout_top is 65; {_WHOLE} from 0 to 64."),
         ({"threshold": 0.1}, "threshold is 0.1, but exit names no criterion. Pass exit='kl', for example."),
         ({"temperature": -1}, "temperature is -1; pass a number of at least 0."),
@@ -356,9 +356,18 @@ _WHOLE = "pass a whole number"
         ({"top_p": 0}, "top_p is 0; pass a number above 0 and at most 1."),
         ({"top_p": 1.5}, "top_p is 1.5; pass a number above 0 and at most 1."),
         ({"warm_start": "cold"}, "warm_start is 'cold'; pass False, True (the normalised state) or 'raw'."),
-        ({"warm_start": True, "cache": None}, "warm_start starts one position at the last one's state, and "
-         "without a cache all positions start anew for every token. Pass warm_start=False, or a model and an "
-         "option with a cache."),
+        ({"warm_start": True, "cache": None}, "warm_start sets the initial state of a new token only, and "
+         "without a cache all positions are computed again for every token. Pass warm_start=False, or a "
+         "model and an option with a cache."),
+        ({"watch": 64}, "watch holds 64; pass texts, or ids from 0 to 63."),
+        ({"watch": {}}, "watch is {}; pass tokens as texts or ids, such as [' the', 17]."),
+        ({"watch": b"ab"}, "watch is b'ab'; pass tokens as texts or ids, such as [' the', 17]."),
+        ({"stop": 5}, "stop is 5; pass names of tokens such as ['<|end_turn|>'], () for none, or None."),
+        ({"stream": "print"}, "stream is 'print'; pass a function of one text, such as print, or None."),
+        ({"exit": 5}, "No exit criterion named 5. Known: 'acceleration', 'argmax-stability', 'cosine', "
+         "'entropy-diff', 'kl', 'latent-diff', 'minp-kl'."),
+        ({"cache": 5}, "cache is 5; pass the name of a strategy such as 'full', or None."),
+        ({"exit_in_prompt": 2}, "exit_in_prompt is 2; pass True or False."),
         ({"watch": [64]}, "watch holds 64; pass texts, or ids from 0 to 63."),
         ({"watch": [" 7"]}, "watch holds ' 7', but this model's folder has no tokenizer. Pass token ids."),
         ({"initial_state": np.zeros((5, 32))}, "initial_state has the shape (5, 32); pass finite numbers "
@@ -370,6 +379,33 @@ def test_an_option_without_meaning_is_refused(options: dict[str, Any], message: 
     with pytest.raises(ArgumentError) as raised:
         decode(tiny_model(), **options)
     assert str(raised.value) == message
+
+
+def test_one_text_or_id_to_watch_is_a_list_of_one(nano: Any) -> None:
+    wanted = decode(nano, "Hello", watch=[" the"])
+    assert wanted.watched_text.values.tolist() == [" the"]
+    xr.testing.assert_identical(decode(nano, "Hello", watch=" the"), wanted)
+    xr.testing.assert_identical(decode(nano, "Hello", watch=wanted.watched.item()), wanted)
+    lens = lk.run_lens(nano, "Hello", iterations=2, watch=" the", progress=False)
+    assert lens.watched_text.values.tolist() == [" the"]
+
+
+def test_one_name_to_stop_at_is_a_list_of_one(nano: Any) -> None:
+    from latentkit.run.decoding.loop import stop_ids
+
+    ids = stop_ids(nano.tokenizer, "<|end_turn|>")
+    assert ids == stop_ids(nano.tokenizer, ["<|end_turn|>"])
+    assert ids == {nano.tokenizer.convert_tokens_to_ids("<|end_turn|>")}
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    half = np.float32(0.5)
+    for options in ({"temperature": half, "top_p": half}, {"exit": "kl", "threshold": half}):
+        plain = {name: 0.5 if value is half else value for name, value in options.items()}
+        xr.testing.assert_identical(decode(tiny_model(), **options), decode(tiny_model(), **plain))
+    kick = {"iteration": 1, "size": half}
+    perturbed = lk.run_recurrence(tiny_model(), IDS, iterations=2, perturb=kick, progress=False)
+    assert json.loads(perturbed.attrs["perturb"])["size"] == 0.5
 
 
 def test_a_watched_text_must_be_one_token(nano: Any) -> None:
@@ -487,8 +523,8 @@ def test_a_lens_refuses_what_it_cannot_read() -> None:
     with pytest.raises(ArgumentError) as raised:
         lk.run_lens(Counter(), IDS)
     assert str(raised.value) == (
-        "counter cannot be read out between its blocks: it lacks the verbs step_blocks, last_hidden and "
-        "head. Use run_recurrence, which reads out after each iteration."
+        "counter cannot be read out between its blocks: it lacks step_blocks, last_hidden, head. Use "
+        "run_recurrence, which reads out after each iteration."
     )
     with pytest.raises(ArgumentError) as raised:
         lk.run_lens(tiny_model(), IDS, token=5)

@@ -15,7 +15,7 @@ from latentkit import criteria
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure.exits import exit_iteration
 from latentkit.measure.rank import readout_rank
-from latentkit.run.decoding.exits import ExitWatch
+from latentkit.run.decoding.exits import ExitTest
 
 IDS = [3, 1, 4, 1, 5]
 STATES = np.array([[[3.0, 4.0]], [[6.0, 8.0]], [[6.0, 9.0]], [[6.0, 9.0]], [[6.0, 9.0]]])
@@ -64,21 +64,21 @@ def test_small_probabilities_are_evened_out_before_their_divergence() -> None:
 def test_step_by_step_a_rule_says_what_it_says_of_the_whole(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     walk = torch.randn(9, 1, 6, generator=generator).cumsum(0).log_softmax(-1)
-    watch = ExitWatch(name)
-    watch.begin(walk[0])
-    found = [watch.value(step) for step in walk[1:]]
-    whole = criteria.exit_values(name, watch.rule.summary(walk))[1:, 0]
+    test = ExitTest(name)
+    test.start(walk[0])
+    found = [test.value(step) for step in walk[1:]]
+    whole = criteria.exit_values(name, test.rule.summary(walk))[1:, 0]
     np.testing.assert_allclose(found, whole, rtol=1e-5)
-    pieces = criteria.exit_values(name, watch.rule.summary(walk[4:]), begins=False)[watch.rule.width - 1 :]
-    if not watch.rule.counts:
-        np.testing.assert_allclose(pieces[:, 0], whole[4 + watch.rule.width - 2 :], rtol=1e-5)
+    pieces = criteria.exit_values(name, test.rule.summary(walk[4:]), begins=False)[test.rule.width - 1 :]
+    if not test.rule.counts:
+        np.testing.assert_allclose(pieces[:, 0], whole[4 + test.rule.width - 2 :], rtol=1e-5)
 
 
 def test_acceleration_must_be_small_twice_in_a_row() -> None:
     values = np.array([np.nan, np.nan, 0.001, 5, 0.001, 0.002, 5])
     assert criteria.first_exit("acceleration", values) == 5
-    watch = ExitWatch("acceleration")
-    assert [watch.met(value) for value in values] == [False] * 5 + [True, False]
+    test = ExitTest("acceleration")
+    assert [test.met(value) for value in values] == [False] * 5 + [True, False]
 
 
 @pytest.mark.parametrize("name", criteria.EXIT_RULES)

@@ -118,6 +118,24 @@ def test_plain_text_gets_the_begin_token_once(nano_tokenizer: Any) -> None:
     assert nano_tokenizer.bos_token_id not in ids[1:]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "options"),
+    [
+        ("Hello", {}),
+        ("<|begin_text|>Hello", {}),
+        ("Hello", {"chat": True}),
+        ("Hello", {"system": "Be kind."}),
+        ([("user", "Hello")], {}),
+        ([("system", "Be kind."), ("user", "Hello"), ("assistant", "Good")], {}),
+    ],
+)
+def test_every_prompt_has_one_begin_token_and_it_is_the_first(
+    nano_tokenizer: Any, prompt: Any, options: dict[str, Any]
+) -> None:
+    ids = encode(nano_tokenizer, prompt, **options)
+    assert [i for i, token in enumerate(ids) if token == nano_tokenizer.bos_token_id] == [0]
+
+
 def test_token_ids_are_used_as_given_whatever_kind_of_integers_they_are(nano_tokenizer: Any) -> None:
     assert encode(nano_tokenizer, [5, 6]) == encode(None, np.array([5, 6])) == encode(None, (5, 6)) == [5, 6]
 
@@ -154,6 +172,10 @@ _PASS = "Pass a string, a list of chat messages, or a list of token ids."
         ([], {}, "The prompt is an empty list. " + _PASS),
         (7, {}, "The prompt is of type int. " + _PASS),
         (None, {}, "The prompt is of type NoneType. " + _PASS),
+        (b"Hi", {}, "The prompt is of type bytes. " + _PASS),
+        ({1: 2}, {}, "The prompt is of type dict. " + _PASS),
+        ("Hi", {"system": 5}, "system is 5; pass a string, or None."),
+        ("Hi", {"chat": "yes"}, "chat is 'yes'; pass True or False."),
         ([-1], {}, "The prompt holds the token id -1; token ids are counted from 0."),
         ([1], {"chat": True}, "system= and chat= go with a string, not with a list. "
          "Put a ('system', …) message first instead."),
@@ -162,8 +184,8 @@ _PASS = "Pass a string, a list of chat messages, or a list of token ids."
         ([("user", "a"), ("robot", "b")], {}, "Message 1 of the prompt is ('robot', 'b'); pass {'role': …, "
          "'content': …} or (role, content) with role 'system', 'user' or 'assistant' and content a string."),
         ([("assistant", " ")], {}, "The prompt holds one empty assistant message. Pass a user message too."),
-        ("a\ud800", {}, "The prompt holds half a character ('\\ud800' at position 1), which no text can hold "
-         "by itself. Remove it, or pass token ids."),
+        ("a\ud800", {}, "The prompt holds an unpaired surrogate ('\\ud800' at position 1), which cannot "
+         "be encoded. Remove it, or pass token ids."),
     ],
 )  # fmt: skip
 def test_a_prompt_that_makes_no_sense_is_refused(

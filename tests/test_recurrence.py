@@ -16,8 +16,10 @@ from torch import Tensor
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError, PromptError
+from latentkit.models.loading import NANO
 from latentkit.models.verbs import HuginnModel
 from latentkit.run import arguments
+from latentkit.testing import check_recurrent_model
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 
@@ -92,7 +94,7 @@ def test_numbers_are_those_of_the_verbs_called_by_hand() -> None:
 
 def test_chunks_of_iterations_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tiny_model(), keep_states=True)
-    monkeypatch.setattr("latentkit.run.recurrence.passes._CHUNK_BYTES", 1)
+    monkeypatch.setattr("latentkit.run.recurrence.trajectory._CHUNK_BYTES", 1)
     xr.testing.assert_allclose(run(tiny_model(), keep_states=True), whole, atol=1e-6)
 
 
@@ -106,7 +108,7 @@ def test_another_seed_gives_another_trajectory() -> None:
 
 
 def test_several_seeds_are_the_runs_of_each_side_by_side() -> None:
-    both = run(tiny_model(), seed=[4, 1], keep_states=True)
+    both = run(tiny_model(), seeds=[4, 1], keep_states=True)
     assert both.distance.dims == ("seed", "token", "iteration")
     assert both.readout_text.dims == ("seed", "token", "iteration", "rank")
     assert both.token_text.dims == ("token",)
@@ -120,24 +122,25 @@ def test_several_seeds_are_the_runs_of_each_side_by_side() -> None:
 
 @pytest.mark.parametrize("part", [slice(None), 1])
 def test_several_seeds_and_one_of_them_survive_the_file(tmp_path: Any, part: Any) -> None:
-    trace = run(tiny_model(), seed=[4, 1], keep_states=True).isel(seed=part)
+    trace = run(tiny_model(), seeds=[4, 1], keep_states=True).isel(seed=part)
     xr.testing.assert_identical(lk.open_trace(lk.save_trace(trace, tmp_path / "seeds.nc")), trace)
 
 
 def test_new_tokens_are_those_of_the_first_seed() -> None:
     """A counter's next token is its count, which begins at the seed."""
-    traces = [run(Counter(), [1], seed=seeds, new_tokens=2) for seeds in ([4, 1], 4, 1)]
+    chosen: list[dict[str, Any]] = [{"seeds": [4, 1]}, {"seed": 4}, {"seed": 1}]
+    traces = [run(Counter(), [1], new_tokens=2, **options) for options in chosen]
     tokens = [trace.token_id.values.tolist() for trace in traces]
     assert tokens[0] == tokens[1] != tokens[2]
 
 
 def test_an_interrupt_keeps_the_seeds_that_are_finished() -> None:
     with pytest.warns(UserWarning, match=r"iterations 0 to 6, its limit is 12 \(seeds kept: \[5, 7\]\)"):
-        trace = run(InterruptedModel("step", 30, by_signal=True), [1], seed=[5, 7, 9])
+        trace = run(InterruptedModel("step", 30, by_signal=True), [1], seeds=[5, 7, 9])
     assert trace.seed.values.tolist() == [5, 7]
     assert trace.attrs["interrupted"] == 1
     with pytest.warns(UserWarning, match=r"iterations 0 to 3, its limit is 3 \(seeds kept: \[5\]\)"):
-        trace = run(InterruptedModel("step", 3, by_signal=True), [1], seed=[5, 7, 9])
+        trace = run(InterruptedModel("step", 3, by_signal=True), [1], seeds=[5, 7, 9])
     assert trace.distance.shape == (1, 1, 4)
 
 
@@ -187,8 +190,8 @@ def test_a_kick_is_the_same_each_time_and_another_with_another_seed() -> None:
         ({"iteration": 1, "size": 1, "tokens": [8]}, "a position in perturb['tokens'] is 8; pass a whole "
          "number "
          "from 0 to 7."),
-        ({"iteration": 1, "size": 1, "tokens": slice(9, 12)}, "perturb['tokens'] takes none of the 8 tokens: "
-         "slice(9, 12, None). Pass a slice, a list of positions, or None."),
+        ({"iteration": 1, "size": 1, "tokens": slice(9, 12)}, "perturb['tokens'] selects none of the 8 "
+         "tokens: slice(9, 12, None). Pass a slice, a list of positions, or None."),
     ],
 )  # fmt: skip
 def test_a_kick_that_makes_no_sense_is_refused(perturb: Any, message: str) -> None:
@@ -351,26 +354,35 @@ def test_weights_that_are_not_numbers_are_named_at_the_first_iteration_that_show
     )
 
 
-_WHOLE = "pass a whole number of at least"
+_COUNT = "pass a whole number from 1 to 1000000"
+_SEED = "pass a whole number from 0 to 9223372036854775807"
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"iterations": 0}, f"iterations is 0; {_WHOLE} 1."),
-        ({"iterations": -1}, f"iterations is -1; {_WHOLE} 1."),
-        ({"iterations": 1.5}, f"iterations is 1.5; {_WHOLE} 1."),
-        ({"iterations": "8"}, f"iterations is '8'; {_WHOLE} 1."),
-        ({"iterations": True}, f"iterations is True; {_WHOLE} 1."),
-        ({"new_tokens": -1}, f"new_tokens is -1; {_WHOLE} 0."),
-        ({"seed": -1}, f"seed is -1; {_WHOLE} 0, or None to start from zeros."),
-        ({"seed": [0, -1]}, f"a seed of the list is -1; {_WHOLE} 0."),
-        ({"seed": [0, 0]}, "seed is [0, 0]; pass a list of different whole numbers, such as [0, 1, 2]."),
-        ({"seed": []}, "seed is []; pass a list of different whole numbers, such as [0, 1, 2]."),
-        ({"seed": [0, 1], "initial_state": np.zeros((8, 32))}, "initial_state= is one start and seed= a "
-         "list of "
-         "them. Pass one of the two."),
-        ({"limit": 0}, f"limit is 0; {_WHOLE} 1, or None for max(128, iterations)."),
+        ({"iterations": 0}, f"iterations is 0; {_COUNT}."),
+        ({"iterations": -1}, f"iterations is -1; {_COUNT}."),
+        ({"iterations": 1.5}, f"iterations is 1.5; {_COUNT}."),
+        ({"iterations": "8"}, f"iterations is '8'; {_COUNT}."),
+        ({"iterations": True}, f"iterations is True; {_COUNT}."),
+        ({"iterations": 10**18}, f"iterations is 1000000000000000000; {_COUNT}."),
+        ({"new_tokens": -1}, "new_tokens is -1; pass a whole number of at least 0."),
+        ({"seed": -1}, f"seed is -1; {_SEED}, or None to start from zeros."),
+        ({"seed": 2**64}, f"seed is 18446744073709551616; {_SEED}, or None to start from zeros."),
+        ({"seed": [0, 1]}, "seed is [0, 1]; pass one whole number, or a list as seeds=."),
+        ({"seeds": [0, -1]}, f"a number in seeds is -1; {_SEED}."),
+        ({"seeds": [0, 0]}, "seeds is [0, 0]; pass a list of different whole numbers, such as [0, 1, 2]."),
+        ({"seeds": []}, "seeds is []; pass a list of different whole numbers, such as [0, 1, 2]."),
+        ({"seeds": 3}, "seeds is 3; pass a list of different whole numbers, such as [0, 1, 2]."),
+        ({"seeds": [0, 1], "seed": 2}, "seed is 2 and seeds is [0, 1]. Pass one of them."),
+        ({"seeds": [0, 1], "initial_state": np.zeros((8, 32))}, "initial_state= is one start and seeds= are "
+         "several. Pass one of them."),
+        ({"keep_states": "yes"}, "keep_states is 'yes'; pass True or False."),
+        ({"progress": None}, "progress is None; pass True or False."),
+        ({"initial_state": "zeros"}, "initial_state is 'zeros'; pass numbers of the shape (8, 32) (token, "
+         "hidden): one row for each token of the sequence."),
+        ({"limit": 0}, f"limit is 0; {_COUNT}, or None for max(128, iterations)."),
         ({"limit": 5}, "limit is 5 and iterations is 6: states after the limit would be compared with one "
          "before them. Pass limit >= 6, or None."),
         ({"readout_top": 65}, "readout_top is 65; pass a whole number from 0 to 64."),
@@ -379,7 +391,7 @@ _WHOLE = "pass a whole number of at least"
         ({"initial_state": np.full((8, 32), np.inf)}, "initial_state has the shape (8, 32); pass finite "
          "numbers of the shape (8, 32) (token, hidden): one row for each token of the sequence."),
         ({"initial_state": np.zeros((8, 32)), "new_tokens": 2}, "initial_state= fixes the sequence's length "
-         "and new_tokens= lengthens it. Pass one of them."),
+         "and new_tokens= extends it. Pass one of them."),
     ],
 )  # fmt: skip
 def test_a_wrong_number_is_refused_with_what_would_be_right(options: dict, message: str) -> None:
@@ -415,6 +427,103 @@ def test_a_model_without_iterations_is_refused_and_told_what_it_is_good_for() ->
             "ordinary does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth "
             "model such as load_model('nano'), or compare this model's layers with run_layer_effect."
         )
+
+
+class ContractOnly(Counter):
+    """A model with the verbs of the contract and no others."""
+
+    name = "contract"
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.module, self.tokenizer = model, model.module, model.tokenizer
+        self.vocab_size, self.hidden_size = model.vocab_size, model.hidden_size
+        self.context_length = model.context_length
+        for verb in ("initial_state", "step", "normalise", "readout"):
+            setattr(self, verb, getattr(model, verb))
+
+    def embed(self, token_ids: Tensor, *, cache: Any = None) -> Any:
+        return self.model.embed(token_ids)
+
+
+def test_a_model_of_the_contract_alone_works_in_every_run_that_its_verbs_allow() -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(NANO)
+    model: Any = ContractOnly(tiny_model(tokenizer, vocab_size=4096))
+    check_recurrent_model(model)
+    trace = run(model, "Hello", new_tokens=2, perturb={"iteration": 2, "size": 0.1})
+    assert trace.sizes["iteration"] == 7
+    trace = lk.run_decoding(model, "Hello", new_tokens=2, iterations=3, exit="kl", progress=False)
+    assert trace.sizes["generated_token"] == 2
+    trace = lk.run_local_contraction(model, [1, 2], iterations=4, power_iterations=8, progress=False)
+    assert trace.spectral_radius.dims == ("token",)
+    trace = lk.run_path_independence(model, [1, 2], seeds=[0, 1], iterations=4, progress=False)
+    assert trace.cosine.shape == (2, 2, 2)
+    found = lk.run_problems(model, {"lookup": 1, "addition": 1}, problems=2, iterations=1, progress=False)
+    assert found.problems.values.tolist() == [2, 2]
+    with pytest.raises(ArgumentError) as raised:
+        lk.run_lens(model, [1, 2], progress=False)
+    assert str(raised.value) == (
+        "contract cannot be read out between its blocks: it lacks step_blocks, last_hidden, head. Use "
+        "run_recurrence, which reads out after each iteration."
+    )
+
+
+def test_a_step_without_a_forward_derivative_is_named() -> None:
+    class NoDerivative(Counter):
+        def step(self, state: Tensor, context: Any) -> Tensor:
+            if torch._C._functorch.peek_interpreter_stack() is not None:
+                raise NotImplementedError("no formula")
+            return state
+
+    with pytest.raises(ArgumentError) as raised:
+        lk.run_local_contraction(NoDerivative(), [1, 2], iterations=1, progress=False)
+    assert str(raised.value).startswith("The step of counter has no forward derivative (no formula).")
+
+
+def test_a_model_that_is_not_causal_is_not_decoded() -> None:
+    class Both(Counter):
+        causal = False
+
+    assert run(Both(), [1, 2]).sizes["token"] == 2
+    why = "counter is not causal: its states depend on later tokens, so "
+    generate = "it cannot generate text token by token"
+    for call, end in (
+        (lambda: run(Both(), [1], new_tokens=1), f"{generate}. Pass new_tokens=0."),
+        (lambda: lk.run_decoding(Both(), [1], new_tokens=1), f"{generate}."),
+        (lambda: lk.run_problems(Both(), {"sums": 1}), "answers cannot be graded token by token."),
+    ):
+        with pytest.raises(ArgumentError) as raised:
+            call()
+        assert str(raised.value) == why + end
+
+
+def test_an_interrupt_after_the_last_iteration_does_not_lose_the_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from latentkit.run.recurrence import tracing
+
+    def interrupted_label(*arguments: Any, **options: Any) -> xr.Dataset:
+        signal.raise_signal(signal.SIGINT)
+        return label(*arguments, **options)
+
+    label = tracing.label
+    whole = run(Counter(), [1, 2])
+    monkeypatch.setattr(tracing, "label", interrupted_label)
+    xr.testing.assert_identical(run(Counter(), [1, 2]), whole)
+
+
+def test_the_bar_is_made_and_closed_while_interrupts_are_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from latentkit.run import progress
+
+    class Bar(progress.tqdm):  # type: ignore[misc,valid-type]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            signal.raise_signal(signal.SIGINT)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(progress, "tqdm", Bar)
+    with pytest.warns(UserWarning, match="iterations 0 to 0"):
+        run(Counter(), [1])
 
 
 def test_a_run_that_would_not_fit_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:

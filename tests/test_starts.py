@@ -13,7 +13,7 @@ from torch import Tensor
 import latentkit as lk
 from latentkit.errors import ArgumentError
 from latentkit.run.recurrence.contraction import run_local_contraction
-from latentkit.run.recurrence.starts import run_path_independence
+from latentkit.run.recurrence.path_independence import run_path_independence
 
 IDS = [3, 1, 4, 1, 5, 9]
 
@@ -156,18 +156,22 @@ def test_the_limits_of_a_trace_are_those_that_are_compared() -> None:
     np.testing.assert_allclose(found.last_step[1], traces[1].step_size.sel(iteration=30), atol=1e-5)
 
 
-@pytest.mark.parametrize("seeds", [[], [0], [1, 1]])
-def test_one_start_has_nothing_to_be_compared_with(seeds: list[int]) -> None:
+_DIFFERENT = "a list of different whole numbers, such as [0, 1, 2]."
+
+
+@pytest.mark.parametrize(
+    ("seeds", "what"),
+    [([], _DIFFERENT), ([1, 1], _DIFFERENT), ([0], "at least two different ones, or one and other_prompt=.")],
+)
+def test_one_start_has_nothing_to_be_compared_with(seeds: list[int], what: str) -> None:
     with pytest.raises(ArgumentError) as raised:
         run_path_independence(tiny_model(), IDS, seeds=seeds, progress=False)
-    assert str(raised.value) == (
-        f"seeds is {seeds}; pass at least two different ones, or one and other_prompt=."
-    )
+    assert str(raised.value) == f"seeds is {seeds}; pass {what}"
 
 
 def test_positions_that_are_not_there_are_refused() -> None:
     with pytest.raises(ArgumentError) as raised:
         run_local_contraction(tiny_model(), IDS, tokens=slice(6, 9), progress=False)
     assert str(raised.value) == (
-        "tokens takes none of the 6 tokens: slice(6, 9, None). Pass a slice, a list of positions, or None."
+        "tokens selects none of the 6 tokens: slice(6, 9, None). Pass a slice, a list of positions, or None."
     )

@@ -231,7 +231,7 @@ RUNS: dict[str, Callable[[Any], xr.Dataset]] = {
         model, "Hi é", iterations=3, readout_top=2, keep_states=True, progress=False
     ),
     "recurrence, seeds": lambda model: lk.run_recurrence(
-        model, "Hi", iterations=3, seed=[0, 4], new_tokens=1, progress=False
+        model, "Hi", iterations=3, seeds=[0, 4], new_tokens=1, progress=False
     ),
     "decoding": lambda model: lk.run_decoding(
         model, "Hi", iterations=3, new_tokens=2, watch=[5], progress=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace, device
 
 from latentkit.criteria.distances import Array
@@ -39,8 +40,8 @@ def exit_threshold(name: str, threshold: Any = None) -> float:
     rule = exit_rule(name)
     if threshold is None:
         return rule.threshold
-    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if rule.counts and not (number and threshold >= 1 and threshold == int(threshold)):
+    number = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
+    if rule.counts and not (number and 1 <= threshold < math.inf and threshold == int(threshold)):
         msg = (
             f"threshold is {threshold!r}; {name!r} counts iterations without a change, so pass a whole "
             f"number of at least 1 (default {rule.threshold:g})."

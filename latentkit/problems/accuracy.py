@@ -14,7 +14,15 @@ from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.problems.generator import Problem, draw_problems
 from latentkit.problems.grading import batches, count_right
-from latentkit.run.arguments import need_recurrent, whole_number
+from latentkit.run.arguments import (
+    flag,
+    iteration_count,
+    need_causal,
+    need_recurrent,
+    seed_number,
+    whole_number,
+)
+from latentkit.run.labelling import as_texts
 from latentkit.run.progress import Progress
 from latentkit.run.provenance import provenance
 from latentkit.trace import build_trace
@@ -77,9 +85,11 @@ def run_problems(
     ({'task': 1, 'iteration': 2}, 5)
     """
     need_recurrent(model)
+    need_causal(model, "answers cannot be graded token by token")
     count = whole_number("problems", problems, least=1, most=_MOST_PROBLEMS)
     counts = _several("iterations", iterations, "a list of numbers of iterations, such as [1, 8]")
-    stops = sorted({whole_number("iterations", each, least=1) for each in counts})
+    stops = sorted({iteration_count("iterations", each) for each in counts})
+    seed = seed_number("seed", seed)
     curves = _curves(asked)
     if not (curves and stops):
         msg = "Nothing to ask. Pass kinds with steps as in {'sums': [1, 4]}, iterations as in [1, 8]."
@@ -90,17 +100,19 @@ def run_problems(
     drawn = [draw_problems(kind, count, steps=steps) for kind, steps in curves]
     parts = [(place, batch) for place, several in enumerate(drawn) for batch in batches(several)]
     right = np.zeros((len(curves), len(stops)), dtype=np.int64)
-    with Progress(len(parts), model.name, visible=progress) as bar:
+    with Progress(len(parts), model.name, visible=flag("progress", progress)) as bar:
         done = 0
-        for done in (each + 1 for each in bar.until_stopped(range(len(parts)))):
-            place, part = parts[done - 1]
-            counts_right = count_right(model, part, iterations=stops, seed=seed)
-            right[place] += [counts_right[stop] for stop in stops]
-    finished = len(curves) if done == len(parts) else parts[done][0]
-    if finished < len(curves):
-        warnings.warn(f"Interrupted: {finished} of {len(curves)} curves are finished.", stacklevel=2)
-    arrays = _arrays(curves[:finished], drawn[:finished], right[:finished], stops)
-    return build_trace("problems", arrays, {**provenance(model), "seed": seed, "split": "heldout"})
+        with bar.stop_on_interrupt():
+            for index in bar.until_stopped(range(len(parts))):
+                place, part = parts[index]
+                counts_right = count_right(model, part, iterations=stops, seed=seed)
+                right[place] += [counts_right[stop] for stop in stops]
+                done = index + 1
+        finished = len(curves) if done == len(parts) else parts[done][0]
+        if finished < len(curves):
+            warnings.warn(f"Interrupted: {finished} of {len(curves)} curves are finished.", stacklevel=2)
+        arrays = _arrays(curves[:finished], drawn[:finished], right[:finished], stops)
+        return build_trace("problems", arrays, {**provenance(model), "seed": seed, "split": "heldout"})
 
 
 def _curves(asked: Any) -> list[tuple[str, int]]:
@@ -128,12 +140,12 @@ def _arrays(
     drawn: list[list[Problem]],
     right: np.ndarray[Any, np.dtype[np.int64]],
     stops: list[int],
-) -> dict[str, Any]:
-    commonest = [Counter(each.answer for each in several).most_common(1)[0][1] for several in drawn]
+) -> dict[str, np.ndarray[Any, Any]]:
     names = [f"{kind}, {steps} step{'s' * (steps > 1)}" for kind, steps in curves]
+    commonest = [Counter(each.answer for each in several).most_common(1)[0][1] for several in drawn]
     return {
-        "task": np.array(names, dtype=object),
-        "kind": np.array([kind for kind, _ in curves], dtype=object),
+        "task": as_texts(names),
+        "kind": as_texts([kind for kind, _ in curves]),
         "steps": np.array([steps for _, steps in curves], dtype=np.int64),
         "iteration": np.array(stops, dtype=np.int64),
         "right": right,

@@ -1,4 +1,4 @@
-"""From a prompt to token ids, and from token ids to the texts that stand beside a trace's rows."""
+"""Encoding of prompts to token ids, and decoding of single tokens to texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Prompt = str | Sequence[int] | Sequence[Mapping[str, str] | tuple[str, str]]
 
 
 def encode(tokenizer: Any, prompt: Prompt, *, system: str | None = None, chat: bool = False) -> list[int]:
-    """Turn a prompt into token ids.
+    """Return the token ids of a prompt.
 
     Parameters
     ----------
@@ -41,8 +41,10 @@ def encode(tokenizer: Any, prompt: Prompt, *, system: str | None = None, chat: b
     Raises
     ------
     PromptError
-        If the prompt is empty, of a wrong type, cannot be encoded, or needs a tokenizer that is not there.
+        If the prompt is empty, of a wrong type, or cannot be encoded, or the model has no tokenizer for it.
     """
+    _check_options(system, chat)
+    prompt = _as_list(prompt)
     messages = _messages(prompt, system, chat=chat)
     if messages is None and not isinstance(prompt, str):
         return _checked_ids(prompt)
@@ -58,17 +60,20 @@ def encode(tokenizer: Any, prompt: Prompt, *, system: str | None = None, chat: b
     _refuse_surrogates([prompt])
     ids: list[int] = tokenizer(prompt)["input_ids"]
     begin = tokenizer.bos_token_id
-    return ids if begin is None or ids[:1] == [begin] else [begin, *ids]
+    if begin is None:
+        return ids
+    given = 2 if ids[:2] == [begin, begin] else int(ids[:1] == [begin])  # a text may spell it out itself
+    return [begin, *ids[given:]]
 
 
 def prompt_json(prompt: Prompt, *, system: str | None, chat: bool, new_tokens: int) -> str:
-    """Return what was asked, as the JSON text that a trace keeps."""
+    """Return a prompt and its options as JSON, for the attributes of a trace."""
     asked = {"prompt": prompt, "system": system, "chat": chat, "new_tokens": new_tokens}
     return json.dumps(asked, default=_plain)
 
 
 def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Decode each token by itself: line breaks stay, half a character is ``<0xE2>``.
+    """Decode each token separately; line breaks stay, an incomplete character is written ``<0xE2>``.
 
     Parameters
     ----------
@@ -87,6 +92,29 @@ def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     return [texts[i] for i in ids]
 
 
+def _check_options(system: object, chat: object) -> None:
+    if system is not None and not isinstance(system, str):
+        msg = f"system is {system!r}; pass a string, or None."
+        raise PromptError(msg)
+    if not isinstance(chat, (bool, np.bool_)):
+        msg = f"chat is {chat!r}; pass True or False."
+        raise PromptError(msg)
+
+
+def _as_list(prompt: Any) -> Any:
+    """Return a string unchanged and any other prompt as a list."""
+    if isinstance(prompt, str):
+        return prompt
+    if hasattr(prompt, "tolist") and getattr(prompt, "ndim", 0) == 1:
+        prompt = prompt.tolist()
+    if not isinstance(prompt, Sequence) or isinstance(prompt, (bytes, bytearray, memoryview)) or not prompt:
+        empty = isinstance(prompt, (list, tuple)) and not prompt
+        what = "is an empty list" if empty else f"is of type {type(prompt).__name__}"
+        msg = f"The prompt {what}. Pass a string, a list of chat messages, or a list of token ids."
+        raise PromptError(msg)
+    return list(prompt)
+
+
 def _messages(prompt: Prompt, system: str | None, *, chat: bool) -> list[dict[str, str]] | None:
     """Return chat messages, or None where the prompt is plain text or token ids."""
     if isinstance(prompt, str):
@@ -97,10 +125,6 @@ def _messages(prompt: Prompt, system: str | None, *, chat: bool) -> list[dict[st
             return None
         first = [] if system is None else [{"role": "system", "content": system}]
         return [*first, {"role": "user", "content": prompt}]
-    if not hasattr(prompt, "__len__") or len(prompt) == 0:
-        what = "is an empty list" if hasattr(prompt, "__len__") else f"is of type {type(prompt).__name__}"
-        msg = f"The prompt {what}. Pass a string, a list of chat messages, or a list of token ids."
-        raise PromptError(msg)
     if system is not None or chat:
         msg = (
             "system= and chat= go with a string, not with a list. Put a ('system', …) message first instead."
@@ -135,7 +159,7 @@ def _render(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     if not tokenizer.chat_template:
         msg = "This model's tokenizer has no chat template. Pass plain text or token ids instead of messages."
         raise PromptError(msg)
-    begun = messages[-1]["role"] == "assistant"  # its text goes on, so nothing closes it
+    begun = messages[-1]["role"] == "assistant"  # the beginning of the answer
     if begun and not messages[-1]["content"].strip():
         messages, begun = messages[:-1], False
     if not messages:
@@ -153,7 +177,7 @@ def _checked_ids(prompt: Any) -> list[int]:
 
 
 def _plain(part: Any) -> Any:
-    """Help JSON with what is like an int, a list or a dict but none of them."""
+    """Convert what JSON does not know to lists, dicts and plain numbers."""
     return (
         part.tolist() if hasattr(part, "tolist") else dict(part) if isinstance(part, Mapping) else list(part)
     )
@@ -169,8 +193,8 @@ def _refuse_surrogates(texts: Any) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             msg = (
-                f"The prompt holds half a character ({text[error.start]!r} at position {error.start}), which "
-                "no text can hold by itself. Remove it, or pass token ids."
+                f"The prompt holds an unpaired surrogate ({text[error.start]!r} at position {error.start}), "
+                "which cannot be encoded. Remove it, or pass token ids."
             )
             raise PromptError(msg) from error
 
@@ -183,15 +207,16 @@ def _token_text(tokenizer: Any, token_id: int) -> str:
     return raw.decode("utf-8", errors="surrogateescape").translate(_ESCAPED_BYTES)
 
 
-#: Bytes that belong to no whole character, as Python marks them, and how we write them.
+#: How bytes of incomplete characters, which Python marks as surrogates, are written.
 _ESCAPED_BYTES = {0xDC00 + byte: f"<0x{byte:02X}>" for byte in range(0x80, 0x100)}
 
 
 @functools.cache
 def _byte_of() -> dict[str, int]:
-    """Undo the byte-level alphabet of GPT-2's tokenizer: printable Latin-1 stands for itself.
+    """Return the byte of each symbol of the byte-level alphabet of GPT-2's tokenizer.
 
-    The other bytes follow from U+0100 on, in order (Radford et al. 2019, ``encoder.py``).
+    Printable Latin-1 characters stand for themselves; the other bytes follow from U+0100 on, in order
+    (Radford et al. 2019, ``encoder.py``).
     """
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     rest = [byte for byte in range(0x100) if byte not in plain]

@@ -1,4 +1,4 @@
-"""Where a trace comes from: the model's digest and the versions of what computed it."""
+"""Provenance of a trace: the model, a digest of its weights, and the versions of the libraries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIBRARIES = ("latentkit", "torch", "transformers", "numpy", "xarray")
 
 
 def provenance(model: RecurrentModel[Any]) -> dict[str, str | int]:
-    """Return the attributes that tell which model made a trace, and with what."""
+    """Return the attributes of a trace that describe the model and the libraries."""
     return {
         "model": model.name,
         "revision": model.revision or "none",
@@ -37,12 +37,12 @@ _known: WeakKeyDictionary[torch.nn.Module, tuple[_Seen, str]] = WeakKeyDictionar
 def weights_digest(module: torch.nn.Module) -> str:
     """Return 16 hexadecimal digits that change with any weight (SHA-256 over names, shapes and bytes).
 
-    The digest of a module is kept and used again as long as its weights look untouched: the same memory, the
-    same count of changes in torch, and the same sums of their rows. The sums are there for what torch does
-    not count, a write through ``.data`` or a shared numpy array; only one that keeps the sum of every row
-    (two numbers of a row exchanged) would go unnoticed.
+    The digest of a module is cached and reused while its weights appear unchanged: the same memory, the same
+    version counters of torch, and the same sums of rows. The sums detect writes that torch does not count,
+    through ``.data`` or a shared numpy array; only a write that keeps the sum of every row (two numbers of a
+    row exchanged) is not detected.
     """
-    seen = tuple(_looks(name, weight) for name, weight in module.named_parameters())
+    seen = tuple(_fingerprint(name, weight) for name, weight in module.named_parameters())
     before, digest = _known.get(module, (None, ""))
     if seen != before:
         digest = _whole_digest(module)
@@ -50,14 +50,14 @@ def weights_digest(module: torch.nn.Module) -> str:
     return digest
 
 
-def _looks(name: str, weight: torch.Tensor) -> tuple[Any, ...]:
-    # The count of changes in place is private in name only: torch documents it; inference mode has none.
+def _fingerprint(name: str, weight: torch.Tensor) -> tuple[Any, ...]:
+    # torch documents the version counter although its name is private; inference tensors have none.
     version = 0 if weight.is_inference() else weight._version  # noqa: SLF001
     return (name, weight.data_ptr(), version, weight.device, weight.dtype, *weight.shape, _row_sums(weight))
 
 
 def _row_sums(weight: torch.Tensor) -> bytes:
-    """Sum the bytes of each row as whole numbers, in a small part of the time that a digest takes."""
+    """Sum the bytes of each row as integers, which is much faster than a digest."""
     rows = weight.detach().contiguous().view(weight.shape[0] if weight.dim() > 1 else 1, -1)
     row = rows.view(torch.uint8)
     widest = torch.int64 if row.shape[1] % 8 == 0 and row.storage_offset() % 8 == 0 else torch.uint8
@@ -66,7 +66,7 @@ def _row_sums(weight: torch.Tensor) -> bytes:
 
 def _whole_digest(module: torch.nn.Module) -> str:
     named = list(module.named_parameters())
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter lock
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         digests = pool.map(_tensor_digest, (weight for _, weight in named))
         whole = hashlib.sha256()
         for (name, weight), digest in zip(named, digests, strict=True):
@@ -82,5 +82,5 @@ def _tensor_digest(weight: torch.Tensor) -> bytes:
 def _version(name: str) -> str:
     try:
         return version(name)
-    except PackageNotFoundError:  # run from a source tree
+    except PackageNotFoundError:  # not installed: run from a source tree
         return "unknown"

@@ -1,4 +1,4 @@
-"""Text generation in which every iteration of every token is read out."""
+"""Text generation with a readout of every iteration of every token."""
 
 from latentkit.run.decoding.tracing import run_decoding
 

@@ -1,4 +1,4 @@
-"""When to stop repeating the core: an exit rule at work, iteration by iteration."""
+"""Early exits while decoding: an exit rule evaluated iteration by iteration."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from latentkit import criteria
 
-__all__ = ["ExitWatch"]
+__all__ = ["ExitTest"]
 
 
-class ExitWatch:
-    """Follows one call's iterations and says when a rule is met.
+class ExitTest:
+    """Evaluates an exit rule on the iterations of one token.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ class ExitWatch:
         self._window: deque[Tensor] = deque(maxlen=self.rule.width)
         self._run = 0
 
-    def begin(self, what: Tensor) -> None:
-        """Take the raw state or the log-probabilities [position, hidden or vocab] of iteration 0."""
-        summary = self.rule.summary(what)
+    def start(self, values: Tensor) -> None:
+        """Start a token with the states or log-probabilities [position, hidden | vocab] at iteration 0."""
+        summary = self.rule.summary(values)
         self._window.clear()
         self._window.append(summary if self.rule.start is None else self.rule.start(summary))
         self._run = 0
 
-    def value(self, what: Tensor) -> float:
-        """Return the rule's number at the next iteration: the mean over the positions of the call."""
-        self._window.append(self.rule.summary(what))
+    def value(self, values: Tensor) -> float:
+        """Return the rule's number at the next iteration, the mean over the positions."""
+        self._window.append(self.rule.summary(values))
         if len(self._window) < self.rule.width:
             return math.nan
         change = self.rule.change(*self._window)
@@ -49,7 +49,7 @@ class ExitWatch:
         return float(self._run)
 
     def met(self, value: float) -> bool:
-        """Say whether the iterations end here; to be asked once for each value."""
+        """Return whether the iterations end at this value; call it once for each value, in order."""
         if self.rule.counts:
             return value >= self.threshold
         self._run = self._run + 1 if value < self.threshold else 0

@@ -1,4 +1,4 @@
-"""The decoding loop: a prompt goes on one token at a time, each after some passes of the core."""
+"""The decoding loop: generates one token at a time, each after some passes of the core."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentkit.errors import ArgumentError, ModelError, nearest
+from latentkit.errors import ArgumentError, nearest
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.progress import Progress
+from latentkit.run.readouts import not_finite
 
 __all__ = [
+    "DecodingCallback",
     "Plan",
-    "Watch",
     "decode",
     "greedy",
+    "has_head",
     "last_logits",
     "likeliest",
-    "reads_last",
     "sampled",
     "stop_ids",
 ]
@@ -30,15 +31,22 @@ __all__ = [
 _STOP_TOKENS = ("<|begin_text|>", "<|end_text|>", "<|end_turn|>")
 
 
-def stop_ids(tokenizer: Any, names: Collection[str] | None = None) -> frozenset[int]:
-    """Return the ids that end an answer: those of ``names``, else the end token and the chat format's.
+def stop_ids(tokenizer: Any, names: object = None) -> frozenset[int]:
+    """Return the ids of the tokens that end an answer.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast or None
+    names : str, collection of str, or None
+        Names of the tokens, one or several; None: the end token and those of the chat format.
 
     Raises
     ------
     ArgumentError
         If the vocabulary has no token of such a name.
     """
-    if tokenizer is None and not names:
+    wanted = _names(names)
+    if tokenizer is None and not wanted:
         return frozenset()
     if tokenizer is None:
         msg = (
@@ -46,15 +54,26 @@ def stop_ids(tokenizer: Any, names: Collection[str] | None = None) -> frozenset[
         )
         raise ArgumentError(msg)
     vocabulary = tokenizer.get_vocab()
-    if names is None:
+    if wanted is None:
         ids = {vocabulary[name] for name in _STOP_TOKENS if name in vocabulary}
         return frozenset(ids | {tokenizer.eos_token_id} - {None})
-    for name in names:
+    for name in wanted:
         if name not in vocabulary:
             special = sorted(set(tokenizer.all_special_tokens) | set(_STOP_TOKENS) & set(vocabulary))
-            msg = f"stop holds {name!r}, which is no token of this model. {nearest(str(name), special)}"
+            msg = f"stop holds {name!r}, which is no token of this model. {nearest(name, special)}"
             raise ArgumentError(msg)
-    return frozenset(vocabulary[name] for name in names)
+    return frozenset(vocabulary[name] for name in wanted)
+
+
+def _names(given: object) -> list[str] | None:
+    """Return one name or several as a list."""
+    if given is None:
+        return None
+    names = [given] if isinstance(given, str) else given
+    if isinstance(names, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in names):
+        return list(names)
+    msg = f"stop is {given!r}; pass names of tokens such as ['<|end_turn|>'], () for none, or None."
+    raise ArgumentError(msg)
 
 
 def likeliest(logits: Tensor, _position: int) -> int:
@@ -63,15 +82,15 @@ def likeliest(logits: Tensor, _position: int) -> int:
 
 
 def sampled(temperature: float, top_p: float, seed: int) -> Callable[[Tensor, int], int]:
-    """Return a choice by chance: softmax at a temperature, cut to the likeliest tokens that hold ``top_p``.
+    """Return a function that samples from softmax(logits / temperature) with nucleus size ``top_p``.
 
-    The draw at a position depends on (seed, position) and the logits alone, on the CPU in float64.
+    The sample depends only on (seed, position) and the logits; it is drawn on the CPU in float64.
     """
 
     def choose(logits: Tensor, position: int) -> int:
         probabilities, order = (logits.double().cpu() / temperature).softmax(-1).sort(descending=True)
         before = probabilities.cumsum(0) - probabilities
-        kept = torch.where(before < top_p, probabilities, 0.0)  # the first one is always among them
+        kept = torch.where(before < top_p, probabilities, 0.0)  # always keeps the first
         draw = np.random.default_rng((seed, position, 1)).random() * float(kept.sum())
         place = int(torch.searchsorted(kept.cumsum(0), draw, right=True))
         return int(order[min(place, int(kept.count_nonzero()) - 1)])
@@ -79,57 +98,57 @@ def sampled(temperature: float, top_p: float, seed: int) -> Callable[[Tensor, in
     return choose
 
 
-def reads_last(model: RecurrentModel[Any]) -> bool:
-    """Say whether a model has the verbs ``last_hidden`` and ``head``, which are `readout` in two parts."""
+def has_head(model: RecurrentModel[Any]) -> bool:
+    """Return whether a model has the verbs ``last_hidden`` and ``head``, which are `readout` in two parts."""
     return hasattr(model, "last_hidden") and hasattr(model, "head")
 
 
 def last_logits(model: Any, state: Tensor, context: Any) -> Tensor:
     """Return the logits [vocab] after the last position of one sequence."""
-    if reads_last(model):  # spares the head's work at all other positions
+    if has_head(model):  # the head then runs at the last position only
         logits: Tensor = model.head(model.last_hidden(state, context))[0]
     else:
         logits = model.readout(state, context)[0, -1]
     return logits.float()
 
 
-class Watch:
-    """Looks on while tokens are decoded. This one neither looks nor stops."""
+class DecodingCallback:
+    """Hooks of the decoding loop; the methods of this base class do nothing."""
 
-    def begin(self, context: Any, state: Tensor) -> None:
-        """See the state that a token's iterations start from."""
+    def on_start(self, context: Any, state: Tensor) -> None:
+        """Called with the initial state of a token's iterations."""
 
-    def saw(self, iteration: int, context: Any, state: Tensor) -> bool:  # noqa: ARG002 (nothing to see)
-        """See the state after an iteration; say whether to stop there."""
+    def on_iteration(self, iteration: int, context: Any, state: Tensor) -> bool:  # noqa: ARG002 (base class)
+        """Called with the state after an iteration; return True to end the token's iterations there."""
         return False
 
     def logits(self, model: RecurrentModel[Any], context: Any, state: Tensor) -> Tensor:
-        """Return the logits [vocab] of the last state seen."""
+        """Return the logits [vocab] of the last state."""
         return last_logits(model, state, context)
 
-    def finish(self, token: int, iterations: int) -> None:
-        """Learn which token was chosen, after how many iterations."""
+    def on_token(self, token: int, iterations: int) -> None:
+        """Called with each token as it is chosen, and the number of its iterations."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How tokens are decoded.
+    """Settings of the decoding loop.
 
     Attributes
     ----------
     iterations : int
-        Passes of the core for every token, at most.
+        Largest number of passes of the core for each token.
     seed : int or None
-        Of the initial states; they depend on the position, so the cache changes nothing. None: zeros.
+        Seed of the initial states, which depend on the position and so not on the cache. None: zeros.
     initial_state : Tensor [token, hidden], optional
-        Start there instead.
+        Initial states to use instead.
     carry : callable, optional
-        Makes the next token's start from the last state [batch, 1, hidden]: a warm start.
+        Maps the last state [batch, 1, hidden] to the initial state of the next token: a warm start.
     choose : callable
-        From logits [vocab] and the new token's position to its id.
+        Maps logits [vocab] and the new token's position to its id.
     lookup : str or None
-        Strategy of the cache; None reads the whole sequence again for each token, as does a model without
-        ``new_cache``.
+        Strategy of the cache. With None, or a model without ``new_cache``, the whole sequence is read again
+        for each token.
     stops : collection of int
         Tokens that end the text.
     """
@@ -143,10 +162,9 @@ class Plan:
     stops: Collection[int] = ()
 
     def start(self, model: RecurrentModel[Any], context: Any, last: Tensor | None) -> Tensor:
-        """Return where the iterations of one call begin."""
+        """Return the initial state of one call."""
         if self.initial_state is not None:
             state = self.initial_state[context.positions.to(self.initial_state.device)][None]
-            state = state.to(device=model.device, dtype=model.dtype)
         else:
             state = model.initial_state(context, self.seed)
         if self.carry is not None and last is not None:
@@ -155,12 +173,12 @@ class Plan:
 
 
 def decode(
-    model: Any, ids: list[int], new_tokens: int, *, plan: Plan, watch: Watch, bar: Progress
+    model: Any, ids: list[int], new_tokens: int, *, plan: Plan, callback: DecodingCallback, bar: Progress
 ) -> list[int]:
-    """Return at most ``new_tokens`` tokens that follow ``ids``; a stop token is the last one.
+    """Generate at most ``new_tokens`` tokens after ``ids``; a stop token is the last one.
 
-    The model is a `RecurrentModel`. An interrupt ends the loop and keeps the tokens that are there; one
-    that is not finished is dropped.
+    The model is a `RecurrentModel`. An interrupt ends the loop; finished tokens are kept, and an unfinished
+    one is dropped.
 
     Raises
     ------
@@ -171,19 +189,19 @@ def decode(
     cache = model.new_cache(plan.lookup, room=len(ids) + new_tokens) if cached else None
     generated: list[int] = []
     unread, last = ids, None
-    with bar.keep_what_is_there():
+    with bar.stop_on_interrupt():
         for _ in bar.until_stopped(range(new_tokens)):
             context = model.embed(torch.tensor([unread]), cache=cache)
             state = plan.start(model, context, last)
-            watch.begin(context, state)
-            last, used = _think(model, context, state, plan.iterations, watch=watch, bar=bar)
+            callback.on_start(context, state)
+            last, used = _iterate(model, context, state, plan.iterations, callback=callback, bar=bar)
             if used < plan.iterations and bar.stopped:
                 break
-            logits = watch.logits(model, context, last)
+            logits = callback.logits(model, context, last)
             position = len(ids) + len(generated)
             _refuse_not_finite(model, logits, position, used)
             token = plan.choose(logits, position)
-            watch.finish(token, used)
+            callback.on_token(token, used)
             generated.append(token)
             unread = [token] if cached else [*ids, *generated]
             if token in plan.stops:
@@ -200,28 +218,31 @@ def greedy(
     seed: int | None,
     bar: Progress,
 ) -> list[int]:
-    """Return at most ``new_tokens`` likeliest tokens after ``ids``, unwatched; see `decode`."""
+    """Generate at most ``new_tokens`` tokens after ``ids`` greedily; see `decode`."""
     plan = Plan(iterations, seed, stops=stop_ids(model.tokenizer))
-    return decode(model, ids, new_tokens, plan=plan, watch=Watch(), bar=bar)
+    return decode(model, ids, new_tokens, plan=plan, callback=DecodingCallback(), bar=bar)
 
 
-def _think(
-    model: RecurrentModel[Any], context: Any, state: Tensor, iterations: int, *, watch: Watch, bar: Progress
+def _iterate(
+    model: RecurrentModel[Any],
+    context: Any,
+    state: Tensor,
+    iterations: int,
+    *,
+    callback: DecodingCallback,
+    bar: Progress,
 ) -> tuple[Tensor, int]:
-    """Repeat the core until the watch has seen enough; return the state and how many passes it took."""
+    """Run the core until the callback ends it; return the state and the number of passes."""
     used = 0
     while used < iterations and not bar.stopped:
         state = model.step(state, context)
         used += 1
-        if watch.saw(used, context, state):
+        if callback.on_iteration(used, context, state):
             break
     return state, used
 
 
 def _refuse_not_finite(model: RecurrentModel[Any], logits: Tensor, position: int, used: int) -> None:
-    if not math.isfinite(float(logits.max())):  # the largest of numbers with NaN among them is NaN
-        msg = (
-            f"The readout of {model.name} for position {position} is not finite after {used} iterations. The "
-            f"weights hold NaN or overflow in {model.dtype}: load the model again, or with dtype='float32'."
-        )
-        raise ModelError(msg)
+    if not math.isfinite(float(logits.max())):  # the maximum is NaN if any of them is
+        where = f"for position {position} is not finite after {used} iterations"
+        raise not_finite(model, f"The readout of {model.name} {where}")

@@ -1,4 +1,4 @@
-"""Text while it is written: whole characters only, as soon as they are there."""
+"""Streaming of generated text in whole characters."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from latentkit.run.progress import Progress
 
 __all__ = ["TextStream"]
 
-_SHOWN = 40  # characters beside the bar
+_SHOWN = 40  # number of characters beside the bar
 
 
 class TextStream:
-    """Hands on the text of tokens in pieces of whole characters.
+    """Decodes tokens to text and passes it on in pieces of whole characters.
 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerFast or None
         Without one the texts are ``<17>``.
     send : callable, optional
-        Gets each piece.
+        Called with each piece.
     bar : Progress
-        Shows the end of the text.
+        Progress bar that shows the end of the text.
     """
 
     def __init__(self, tokenizer: Any, send: Callable[[str], object] | None, bar: Progress) -> None:
-        self._tokenizer, self._send, self._bar = tokenizer, send, bar
+        self._tokenizer, self._callback, self._bar = tokenizer, send, bar
         self._pending: list[int] = []
         self._text = ""
 
     def add(self, token: int) -> None:
-        """Take a token; its text may wait for the rest of a character."""
+        """Add a token; its text is kept back until its last character is complete."""
         self._pending.append(token)
         text = self._decoded()
         if not text.endswith("\ufffd"):
-            self._hand_on(text)
+            self._send_piece(text)
 
     def close(self) -> None:
-        """Hand on what is left, though a character be cut."""
+        """Send the remaining text, even if its last character is incomplete."""
         if self._pending:
-            self._hand_on(self._decoded())
+            self._send_piece(self._decoded())
 
     def _decoded(self) -> str:
         if self._tokenizer is None:
@@ -50,9 +50,9 @@ class TextStream:
         )
         return text
 
-    def _hand_on(self, piece: str) -> None:
+    def _send_piece(self, piece: str) -> None:
         self._pending = []
         self._text = (self._text + piece)[-_SHOWN:]
         self._bar.show(" ".join(self._text.split()))
-        if self._send is not None and piece:
-            self._send(piece)
+        if self._callback is not None and piece:
+            self._callback(piece)

@@ -1,39 +1,40 @@
-"""A kick to the state in the middle of a run, to see whether it comes back."""
+"""A single perturbation of the state during a run, to test whether the state returns."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from latentkit.errors import ArgumentError, nearest
-from latentkit.run.arguments import whole_number
+from latentkit.run.arguments import real_number, seed_number, token_positions, whole_number
 
-__all__ = ["Perturbation", "token_positions"]
+__all__ = ["Perturbation"]
 
 _KEYS = ("iteration", "size", "tokens", "seed")
+_SHARE = "a share of the state's length, such as 0.5"
+_EXAMPLE = "{'iteration': 20, 'size': 0.5, 'tokens': None}"
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is added to the raw state after some iteration: a random direction, as long as asked for.
+    """A random direction of a given length, added to the raw state after one iteration.
 
     Attributes
     ----------
     iteration : int
-        After so many passes of the core; 0 is the initial state.
+        Number of passes of the core before it; 0 perturbs the initial state.
     size : float
-        Length of the kick over the length of the token's state.
+        Length of the perturbation relative to the length of the token's state.
     tokens : tuple of int
-        Positions that are kicked.
+        Positions that are perturbed.
     seed : int
-        Of the directions. Each position has a generator of its own, so the kick does not depend on length.
+        Seed of the directions. Each position has its own generator, so its direction does not depend on the
+        length of the sequence.
     """
 
     iteration: int
@@ -43,74 +44,59 @@ class Perturbation:
 
     @classmethod
     def none(cls) -> Perturbation:
-        """No perturbation."""
+        """Return a perturbation that changes nothing."""
         return cls(0, 0.0, ())
 
     @classmethod
     def from_argument(cls, given: object, *, limit: int, tokens: int) -> Perturbation:
-        """Check what somebody passed as ``perturb=``."""
-        example = "{'iteration': 20, 'size': 0.5, 'tokens': None}"
+        """Return the perturbation that the argument ``perturb`` describes.
+
+        Raises
+        ------
+        ArgumentError
+            If it is not a mapping with valid keys and values.
+        """
         if not isinstance(given, Mapping):
-            msg = f"perturb is {given!r}; pass a mapping such as {example}, or None."
+            msg = f"perturb is {given!r}; pass a mapping such as {_EXAMPLE}, or None."
             raise ArgumentError(msg)
         if unknown := [key for key in given if key not in _KEYS]:
             msg = f"perturb has no {unknown[0]!r}. {nearest(str(unknown[0]), _KEYS)}"
             raise ArgumentError(msg)
         if missing := [key for key in _KEYS[:2] if key not in given]:
-            msg = f"perturb lacks {missing[0]!r}; pass a mapping such as {example}."
-            raise ArgumentError(msg)
-        size = given["size"]
-        if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 <= size < math.inf:
-            msg = f"perturb['size'] is {size!r}; pass a share of the state's length, such as 0.5."
+            msg = f"perturb lacks {missing[0]!r}; pass a mapping such as {_EXAMPLE}."
             raise ArgumentError(msg)
         return cls(
             whole_number("perturb['iteration']", given["iteration"], least=0, most=limit),
-            float(size),
+            real_number(
+                "perturb['size']",
+                given["size"],
+                "a share of the state's length, such as 0.5",
+                least=0,
+                most=1e9,
+            ),
             token_positions("perturb['tokens']", given.get("tokens"), tokens),
-            whole_number("perturb['seed']", given.get("seed", 0), least=0),
+            seed_number("perturb['seed']", given.get("seed", 0)),
         )
 
     def __call__(self, state: Tensor, iteration: int) -> Tensor:
-        """Return the state [batch, token, hidden] after this iteration, kicked where that is due."""
+        """Return the state [batch, token, hidden] after this iteration, perturbed if this is the one."""
         if iteration != self.iteration or not self.tokens:
             return state
-        kicked = state.clone()
+        perturbed = state.clone()
         for position in self.tokens:
             row = state[:, position].float()
             generator = torch.Generator().manual_seed(self._seed_at(position))
             direction = torch.randn(row.shape[-1], generator=generator).to(row.device)
             length = self.size * row.norm(dim=-1, keepdim=True)
-            kicked[:, position] = (row + length * direction / direction.norm()).to(state.dtype)
-        return kicked
+            perturbed[:, position] = (row + length * direction / direction.norm()).to(state.dtype)
+        return perturbed
 
     def to_json(self) -> str:
-        """Return all of it, for the attributes of a trace."""
+        """Return the perturbation as JSON, for the attributes of a trace."""
         return json.dumps(
             {"iteration": self.iteration, "size": self.size, "tokens": list(self.tokens), "seed": self.seed}
         )
 
     def _seed_at(self, position: int) -> int:
-        # The third number keeps these directions apart from the initial states, which have two.
+        # The third number separates these directions from the initial states, which are seeded by two.
         return int(np.random.SeedSequence((self.seed, position, 1)).generate_state(1)[0])
-
-
-def token_positions(name: str, given: Any, tokens: int) -> tuple[int, ...]:
-    """Positions that a slice, a list or None (all of them) takes of a sequence; refuses to take none."""
-    if given is None:
-        given = slice(None)
-    if isinstance(given, slice):
-        try:
-            chosen = tuple(range(tokens)[given])
-        except TypeError:
-            chosen = ()
-    else:
-        values = [given] if isinstance(given, (int, np.integer)) else list(given)
-        what = f"a position in {name}"
-        chosen = tuple(whole_number(what, each, least=0, most=tokens - 1) for each in values)
-    if not chosen:
-        msg = (
-            f"{name} takes none of the {tokens} tokens: {given!r}. "
-            "Pass a slice, a list of positions, or None."
-        )
-        raise ArgumentError(msg)
-    return tuple(dict.fromkeys(chosen))

@@ -14,20 +14,27 @@ from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.arguments import (
     check_token_ids,
+    flag,
+    given_state,
+    iteration_count,
+    need_causal,
     need_recurrent,
     refuse_beyond_memory,
+    seed_list,
     seed_or_none,
     whole_number,
 )
 from latentkit.run.decoding.loop import greedy
+from latentkit.run.labelling import label, seed_attribute, token_labels
 from latentkit.run.progress import Progress
-from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
+from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
-from latentkit.run.recurrence.passes import measured, readouts, start_state, unroll
 from latentkit.run.recurrence.perturbation import Perturbation
-from latentkit.trace import build_trace
+from latentkit.run.recurrence.trajectory import Trajectory, iterate, measured, readouts
 
 __all__ = ["run_recurrence"]
+
+Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def run_recurrence(
@@ -39,14 +46,15 @@ def run_recurrence(
     new_tokens: int = 0,
     iterations: int = 64,
     limit: int | None = None,
-    seed: int | Sequence[int] | None = 0,
+    seed: int | None = 0,
+    seeds: Sequence[int] | None = None,
     initial_state: Any = None,
     perturb: Mapping[str, Any] | None = None,
     readout_top: int = 5,
     keep_states: bool = False,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Watch a model think: every token's latent state at every iteration, as one labelled dataset.
+    """Trace every token's latent state through all iterations of a recurrent-depth model.
 
     Parameters
     ----------
@@ -60,24 +68,26 @@ def run_recurrence(
     chat : bool
         Whether the string is a user's message rather than plain text.
     new_tokens : int
-        So many tokens are first generated greedily (fewer if a stop token comes); then one pass traces
-        the whole sequence.
+        Number of tokens to generate greedily first (fewer if a stop token comes); one pass then traces the
+        whole sequence.
     iterations : int
         The trace covers iterations 0 (the initial state) to this one.
     limit : int, optional
-        Iteration whose state counts as the limit s*; None means max(128, iterations).
-    seed : int, list of int, or None
-        Of the random initial state, drawn for each position by itself; None starts from zeros. A list runs
-        them one after the other and gives every variable a leading dimension ``seed``: ``trace.sel(seed=0)``
-        is the trace of one of them. New tokens are then generated with the first seed.
+        Iteration whose state is the limit s*; None means max(128, iterations).
+    seed : int or None
+        Seed of the random initial state, drawn independently for each position; None starts from zeros.
+    seeds : list of int, optional
+        Several seeds instead of one. They run one after another, and every variable gets a leading dimension
+        ``seed``: ``trace.sel(seed=0)`` is the trace of one of them. New tokens are generated with the first
+        seed.
     initial_state : array [token, hidden], optional
-        Start here instead.
+        Initial state to use instead of a random one.
     perturb : mapping, optional
-        Kick the state once: ``{"iteration": 20, "size": 0.5, "tokens": slice(3, 5), "seed": 0}`` adds, to x
-        after iteration 20, a random direction half as long as x, at these positions (a slice, a list; all of
-        them by default). `measure.trace_distance` to the run without it shows whether the state comes back.
+        Perturb the state once: ``{"iteration": 20, "size": 0.5, "tokens": slice(3, 5), "seed": 0}`` adds, to
+        x after iteration 20, a random direction half as long as x, at these positions (a slice or a list;
+        all by default). `measure.trace_distance` to the unperturbed run shows whether the state returns.
     readout_top : int
-        How many of the likeliest next tokens to keep; 0 leaves out all readouts and their cost.
+        Number of likeliest next tokens to keep; 0 leaves out all readouts and their cost.
     keep_states : bool
         Keep s_i itself, in float32.
     progress : bool
@@ -101,8 +111,8 @@ def run_recurrence(
 
     Notes
     -----
-    An interrupt (Ctrl-C) returns what is there as a valid trace, with a warning: its limit is the last
-    finished iteration, and readouts not made are -1, "" and NaN. Of several seeds the finished ones are kept.
+    An interrupt (Ctrl-C) returns the finished part as a valid trace, with a warning: its limit is the last
+    finished iteration, and missing readouts are -1, "" and NaN. Of several seeds the finished ones are kept.
     s_i = ln_f(x_i) is the normalised latent state; the definition follows Geiping et al. (2025),
     arXiv:2502.05171, section 7.
 
@@ -115,105 +125,105 @@ def run_recurrence(
     5
     """
     need_recurrent(model)
-    iterations = whole_number("iterations", iterations, least=1)
+    iterations = iteration_count("iterations", iterations)
     new_tokens = whole_number("new_tokens", new_tokens, least=0)
+    if new_tokens:
+        need_causal(model, "it cannot generate text token by token. Pass new_tokens=0")
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
     limit = _limit(limit, iterations)
-    seeds = _seeds(seed, initial_state)
-    if initial_state is not None and new_tokens:
-        msg = "initial_state= fixes the sequence's length and new_tokens= lengthens it. Pass one of them."
-        raise ArgumentError(msg)
+    starts = _starts(seed, seeds, initial_state, new_tokens)
+    keep_states = flag("keep_states", keep_states)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     check_token_ids(model, ids, new_tokens)
     _refuse_too_large(
-        model, len(ids) + new_tokens, iterations, readout_top, keep_states=keep_states, seeds=len(seeds)
+        model, len(ids) + new_tokens, iterations, readout_top, keep_states=keep_states, seeds=len(starts)
     )
+    given = None
+    if initial_state is not None:
+        given = given_state(model, initial_state, len(ids), "one row for each token of the sequence")
+    if perturb is not None:
+        Perturbation.from_argument(perturb, limit=limit, tokens=len(ids) + new_tokens)
 
-    kick: Perturbation | None = None
-    looks = iterations + 1 if readout_top else 0
-    found: list[dict[str, np.ndarray[Any, Any]]] = []
-    with Progress(new_tokens + len(seeds) * (limit + looks), model.name, visible=progress) as bar:
-        generated = greedy(model, ids, new_tokens, iterations=iterations, seed=seeds[0], bar=bar)
+    work = new_tokens + len(starts) * (limit + (iterations + 1 if readout_top else 0))
+    with Progress(work, model.name, visible=flag("progress", progress)) as bar:
+        generated = greedy(model, ids, new_tokens, iterations=iterations, seed=starts[0], bar=bar)
         sequence = ids + generated
+        kick = None
         if perturb is not None:
             kick = Perturbation.from_argument(perturb, limit=limit, tokens=len(sequence))
         context = model.embed(torch.tensor([sequence]))
+        found: list[Arrays] = []
         reached = limit
-        for each in seeds:
-            start = start_state(model, context, each, initial_state)
-            run = unroll(model, context, start, bar, iterations=iterations, limit=limit, perturbation=kick)
-            variables = measured(model, run, keep_states=keep_states)
-            if readout_top and not bar.stopped:
-                variables |= readouts(model, context, run, readout_top, bar)
-            if bar.stopped and found:
-                break  # an unfinished seed does not fit beside finished ones
-            found.append(variables)
-            reached = run.reached
+        for each in starts:
+            state = model.initial_state(context, each) if given is None else given[None]
+            run = iterate(model, context, state, bar, iterations=iterations, limit=limit, perturbation=kick)
+            arrays = _arrays(model, context, run, readout_top, bar, keep_states=keep_states)
+            if not (bar.stopped and found):  # an unfinished seed has not the shape of the finished ones
+                found.append(arrays)
+                reached = run.reached
             if bar.stopped:
                 break
-    several = isinstance(seed, Sequence)
-    if bar.stopped:
-        _warn_of_interrupt(seeds[: len(found)] if several else None, found[0], reached)
-    attrs = {
-        **provenance(model),
-        "seed": _seed_attribute(seed, initial_state),
-        "limit": reached,
-        "interrupted": int(bar.stopped),
-        "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
-        **({} if kick is None else {"perturb": kick.to_json()}),
-    }
-    return _dataset(
-        model.tokenizer,
-        sequence,
-        _stacked(found, several=several),
-        attrs,
-        generated=len(generated),
-        seeds=seeds[: len(found)] if several else None,
-    )
+        finished = None if seeds is None else starts[: len(found)]
+        if bar.stopped:
+            _warn_of_interrupt(finished, found[0], reached)
+        attrs = {
+            **provenance(model),
+            "seed": seed_attribute(seed, initial_state) if seeds is None else "along the dimension seed",
+            "limit": reached,
+            "interrupted": int(bar.stopped),
+            "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
+            **({} if kick is None else {"perturb": kick.to_json()}),
+        }
+        arrays = found[0]
+        if finished is not None:
+            arrays = {name: np.stack([each[name] for each in found]) for name in arrays}
+            arrays["seed"] = np.array(finished)
+        arrays |= {
+            **token_labels(model.tokenizer, sequence),
+            "token": np.arange(len(sequence)),
+            "is_generated": np.arange(len(sequence)) >= len(ids),
+            "iteration": np.arange(arrays["distance"].shape[-1]),
+        }
+        return label(model.tokenizer, "recurrence", arrays, attrs)
 
 
-def _seeds(seed: int | Sequence[int] | None, initial_state: Any) -> list[int | None]:
-    """Every seed, checked."""
-    if not isinstance(seed, Sequence):
+def _arrays(
+    model: RecurrentModel[Any], context: Any, run: Trajectory, top: int, bar: Progress, *, keep_states: bool
+) -> Arrays:
+    """Return the variables of one seed."""
+    arrays = measured(model, run, keep_states=keep_states)
+    return arrays if not top or bar.stopped else arrays | readouts(model, context, run, top, bar)
+
+
+def _starts(seed: Any, seeds: Any, initial_state: Any, new_tokens: int) -> list[int | None]:
+    """Return the checked seeds of all initial states; one where the state is given."""
+    if initial_state is not None and new_tokens:
+        msg = "initial_state= fixes the sequence's length and new_tokens= extends it. Pass one of them."
+        raise ArgumentError(msg)
+    if seeds is None:
+        if isinstance(seed, (Sequence, np.ndarray)) and not isinstance(seed, (str, bytes)):
+            msg = f"seed is {seed!r}; pass one whole number, or a list as seeds=."
+            raise ArgumentError(msg)
         return [seed_or_none(seed)]
-    seeds: list[int | None] = [whole_number("a seed of the list", each, least=0) for each in seed]
-    if not seeds or len(set(seeds)) < len(seeds):
-        msg = f"seed is {seed!r}; pass a list of different whole numbers, such as [0, 1, 2]."
+    if seed != 0:
+        msg = f"seed is {seed!r} and seeds is {seeds!r}. Pass one of them."
         raise ArgumentError(msg)
     if initial_state is not None:
-        msg = "initial_state= is one start and seed= a list of them. Pass one of the two."
+        msg = "initial_state= is one start and seeds= are several. Pass one of them."
         raise ArgumentError(msg)
-    return seeds
+    return list(seed_list(seeds))
 
 
-def _seed_attribute(seed: int | Sequence[int] | None, initial_state: Any) -> int | str:
-    if initial_state is not None:
-        return "given"
-    if seed is None:
-        return "zeros"
-    return "along the dimension seed" if isinstance(seed, Sequence) else seed
-
-
-def _warn_of_interrupt(
-    seeds: list[int | None] | None, first: Mapping[str, np.ndarray[Any, Any]], reached: int
-) -> None:
+def _warn_of_interrupt(seeds: list[int | None] | None, first: Arrays, reached: int) -> None:
     what = f"iterations 0 to {first['distance'].shape[1] - 1}, its limit is {reached}"
     of = "" if seeds is None else f" (seeds kept: {seeds})"
     warnings.warn(f"Interrupted: the trace holds {what}{of}.", stacklevel=3)
 
 
-def _stacked(
-    found: list[dict[str, np.ndarray[Any, Any]]], *, several: bool
-) -> dict[str, np.ndarray[Any, Any]]:
-    if not several:
-        return found[0]
-    return {name: np.stack([variables[name] for variables in found]) for name in found[0]}
-
-
 def _limit(limit: int | None, iterations: int) -> int:
     if limit is None:
         return max(128, iterations)
-    limit = whole_number("limit", limit, least=1, or_none=", or None for max(128, iterations)")
+    limit = iteration_count("limit", limit, or_none=", or None for max(128, iterations)")
     if limit < iterations:
         msg = (
             f"limit is {limit} and iterations is {iterations}: states after the limit would be compared with "
@@ -226,40 +236,10 @@ def _limit(limit: int | None, iterations: int) -> int:
 def _refuse_too_large(
     model: RecurrentModel[Any], tokens: int, iterations: int, top: int, *, keep_states: bool, seeds: int
 ) -> None:
-    """Estimate what is kept: raw states, the labelled arrays, and a few readouts at a time."""
+    """Estimate the raw states, the arrays of the trace, and a few readouts."""
     cells = tokens * (iterations + 1)
     states = cells * model.hidden_size * (model.dtype.itemsize + (4 * seeds if keep_states else 0))
     readouts = 6 * tokens * model.vocab_size * 4 if top else 0
     labelled = seeds * cells * (20 + 24 * top)
     what = f"{tokens:,} tokens × {iterations + 1:,} iterations × {model.hidden_size:,} channels"
     refuse_beyond_memory(states + readouts + labelled, model.device, what)
-
-
-def _dataset(
-    tokenizer: Any,
-    sequence: list[int],
-    variables: Mapping[str, np.ndarray[Any, Any]],
-    attrs: Mapping[str, Any],
-    *,
-    generated: int,
-    seeds: list[int | None] | None,
-) -> xr.Dataset:
-    """Label everything."""
-    count = variables["distance"].shape[-1]
-    written = np.arange(len(sequence)) >= len(sequence) - generated
-    labels: dict[str, Any] = {
-        "token": np.arange(len(sequence)),
-        "token_text": np.array(token_texts(tokenizer, sequence), dtype=object),
-        "token_id": np.array(sequence, dtype=np.int64),
-        "is_generated": written,
-        "iteration": np.arange(count),
-        **({} if seeds is None else {"seed": np.array(seeds)}),
-    }
-    found = dict(variables)
-    if "readout_id" in found:
-        ids = found["readout_id"]
-        distinct, place = np.unique(ids, return_inverse=True)
-        texts = [""] if distinct[0] < 0 else []
-        texts += token_texts(tokenizer, distinct[distinct >= 0].tolist())
-        found["readout_text"] = np.array(texts, dtype=object)[place.reshape(ids.shape)]
-    return build_trace("recurrence", labels | found, attrs)

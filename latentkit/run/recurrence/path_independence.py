@@ -1,4 +1,4 @@
-"""`run_path_independence`: whether the limit depends on where the state starts."""
+"""`run_path_independence`: whether the limit depends on the initial state."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ArgumentError
 from latentkit.models.contract import RecurrentModel
-from latentkit.run.arguments import check_token_ids, need_recurrent, refuse_beyond_memory, whole_number
+from latentkit.run.arguments import (
+    check_token_ids,
+    flag,
+    iteration_count,
+    need_recurrent,
+    refuse_beyond_memory,
+    seed_list,
+)
+from latentkit.run.labelling import as_texts, label, token_labels
 from latentkit.run.progress import Progress
-from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
+from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
-from latentkit.trace import build_trace
 
 __all__ = ["run_path_independence"]
 
@@ -33,7 +40,7 @@ def run_path_independence(
     iterations: int = 128,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Run one prompt from many starts and compare where they end, token by token.
+    """Compare the limits of one prompt from several initial states, token by token.
 
     Parameters
     ----------
@@ -42,13 +49,12 @@ def run_path_independence(
     prompt, system, chat
         As for `run_recurrence`.
     seeds : sequence of int
-        Of the random initial states, all different.
+        Seeds of the random initial states, all different.
     other_prompt : str, list of messages, or list of int, optional
-        One more start: the state at which this other prompt ends, position by position; a shorter one is
-        repeated from its beginning. It is plain text, chat messages or token ids by itself: ``system`` and
-        ``chat`` are for ``prompt``.
+        Adds a start: the final state of this other prompt, position by position; a shorter one is repeated
+        from its beginning. ``system`` and ``chat`` do not apply to it.
     iterations : int
-        Passes of the core from every start; the state after them is taken for the limit.
+        Passes of the core from every start; the state after them counts as the limit.
     progress : bool
         Show a progress bar.
 
@@ -57,7 +63,7 @@ def run_path_independence(
     Dataset [start, other_start, token]
         ``cosine`` and ``distance`` of the normalised limits from each pair of starts; ``alignment`` [token],
         the mean cosine over the pairs of different starts; ``last_step`` [start, token], ‖s_n − s_{n−1}‖:
-        where it is not small, the state had not come to rest and the limits say little. ``start`` is "seed
+        where it is large, the state has not converged and the limits are not comparable. ``start`` is "seed
         0", …, "other prompt".
 
     Raises
@@ -70,8 +76,8 @@ def run_path_independence(
     Notes
     -----
     The mean cosine is the *asymptotic alignment score* of Anil et al. [1]_: near 1 the model is path
-    independent, the end depending on the input alone. An interrupt leaves nothing to compare and is passed
-    on.
+    independent, that is, its limit depends on the input alone. An interrupt (Ctrl-C) ends the run without a
+    result.
 
     References
     ----------
@@ -87,42 +93,40 @@ def run_path_independence(
     ('start', 'other_start', 'token')
     """
     need_recurrent(model)
-    iterations = whole_number("iterations", iterations, least=1)
-    seeds = [whole_number("a seed of the list", seed, least=0) for seed in seeds]
-    starts = [f"seed {seed}" for seed in seeds] + (["other prompt"] if other_prompt is not None else [])
-    if len(starts) < 2 or len(set(starts)) < len(starts):
-        msg = f"seeds is {seeds}; pass at least two different ones, or one and other_prompt=."
+    iterations = iteration_count("iterations", iterations)
+    checked = seed_list(seeds)
+    if len(checked) + (other_prompt is not None) < 2:
+        msg = f"seeds is {seeds!r}; pass at least two different ones, or one and other_prompt=."
         raise ArgumentError(msg)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     others = [] if other_prompt is None else encode(model.tokenizer, other_prompt)
     for sequence in filter(None, (ids, others)):
         check_token_ids(model, sequence, 0)
-    _refuse_too_large(model, len(starts), len(ids))
-    with Progress((len(starts) + bool(others)) * iterations, model.name, visible=progress) as bar:
+    count = len(checked) + bool(others)
+    _refuse_too_large(model, count, len(ids))
+    work = (count + bool(others)) * iterations
+    with Progress(work, model.name, visible=flag("progress", progress)) as bar:
         context = model.embed(torch.tensor([ids]))
-        begun = [model.initial_state(context, seed) for seed in seeds]
+        starts = [model.initial_state(context, seed) for seed in checked]
         if others:
-            begun.append(_settled_elsewhere(model, others, len(ids), seeds[0], iterations, bar))
-        ends = [_last_two(model, context, state, iterations, bar) for state in begun]
-    limits = np.stack([end[1] for end in ends])
-    variables = _compared(limits, np.stack([criteria.distance(now, before) for before, now in ends]))
-    texts = np.array(token_texts(model.tokenizer, ids), dtype=object)
-    names = np.array(starts, dtype=object)
-    labels = {
-        "start": names,
-        "other_start": names,
-        "token": np.arange(len(ids)),
-        "token_text": texts,
-        "token_id": np.array(ids),
-    }
-    attrs = {
-        **provenance(model),
-        "iterations": iterations,
-        "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),
-    }
-    if other_prompt is not None:
-        attrs["other_prompt"] = prompt_json(other_prompt, system=None, chat=False, new_tokens=0)
-    return build_trace("path_independence", labels | variables, attrs)
+            starts.append(_final_state(model, others, len(ids), checked[0], iterations, bar))
+        ends = [_last_two(model, context, state, iterations, bar) for state in starts]
+        names = as_texts([f"seed {seed}" for seed in checked] + ["other prompt"] * bool(others))
+        arrays = {
+            **_compared(np.stack([before for before, _ in ends]), np.stack([limit for _, limit in ends])),
+            **token_labels(model.tokenizer, ids),
+            "token": np.arange(len(ids)),
+            "start": names,
+            "other_start": names,
+        }
+        attrs = {
+            **provenance(model),
+            "iterations": iterations,
+            "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),
+        }
+        if other_prompt is not None:
+            attrs["other_prompt"] = prompt_json(other_prompt, system=None, chat=False, new_tokens=0)
+        return label(model.tokenizer, "path_independence", arrays, attrs)
 
 
 def _refuse_too_large(model: RecurrentModel[Any], starts: int, tokens: int) -> None:
@@ -132,13 +136,13 @@ def _refuse_too_large(model: RecurrentModel[Any], starts: int, tokens: int) -> N
     refuse_beyond_memory(states + pairs, model.device, what)
 
 
-def _settled_elsewhere(  # noqa: PLR0917  (private)
+def _final_state(  # noqa: PLR0917  (private)
     model: RecurrentModel[Any], others: list[int], tokens: int, seed: int, iterations: int, bar: Progress
 ) -> Tensor:
-    """Where another prompt ends, as a start for one of ``tokens`` tokens."""
+    """Return the final state of another prompt as the initial state of a prompt of ``tokens`` tokens."""
     context = model.embed(torch.tensor([others]))
     state = model.initial_state(context, seed)
-    for _ in _uninterrupted(bar, iterations):
+    for _ in bar.until_interrupted(range(iterations)):
         state = model.step(state, context)
     places = torch.arange(tokens, device=state.device) % len(others)
     return state[:, places]
@@ -149,23 +153,18 @@ def _last_two(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the normalised states before and after the last iteration, [token, hidden]."""
     before = state
-    for _ in _uninterrupted(bar, iterations):
+    for _ in bar.until_interrupted(range(iterations)):
         before, state = state, model.step(state, context)
     one, two = (model.normalise(each)[0].float().cpu().numpy() for each in (before, state))
     return one, two
 
 
-def _uninterrupted(bar: Progress, iterations: int) -> Any:
-    yield from bar.until_stopped(range(iterations))
-    if bar.stopped:
-        raise KeyboardInterrupt
-
-
-def _compared(limits: np.ndarray[Any, Any], last_step: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Compare the limits [start, token, hidden] pair by pair."""
-    count = len(limits)
-    rows = range(count)
-    cosine = np.stack([criteria.cosine(limits, limits[i][None]) for i in rows])
-    distance = np.stack([criteria.distance(limits, limits[i][None]) for i in rows])
-    alignment = cosine[~np.eye(count, dtype=bool)].mean(axis=0)
-    return {"cosine": cosine, "distance": distance, "alignment": alignment, "last_step": last_step}
+def _compared(before: np.ndarray[Any, Any], limits: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Compare the limits [start, token, hidden] of all pairs of starts."""
+    cosine = np.stack([criteria.cosine(limits, limit[None]) for limit in limits])
+    return {
+        "cosine": cosine,
+        "distance": np.stack([criteria.distance(limits, limit[None]) for limit in limits]),
+        "alignment": cosine[~np.eye(len(limits), dtype=bool)].mean(axis=0),
+        "last_step": criteria.distance(limits, before),
+    }

@@ -1,0 +1,114 @@
+"""The states of one sequence, iteration by iteration, with their measurements and readouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentkit import criteria
+from latentkit.models.contract import RecurrentModel
+from latentkit.run.progress import Progress
+from latentkit.run.readouts import empty_readouts, not_finite, readout_statistics
+from latentkit.run.recurrence.perturbation import Perturbation
+
+__all__ = ["Trajectory", "iterate", "measured", "readouts"]
+
+_CHUNK_BYTES = 64 * 2**20  # size of the normalised states in memory at a time
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Raw states of one sequence.
+
+    Attributes
+    ----------
+    states : Tensor [iteration, token, hidden]
+        x_0 … x_n.
+    last : Tensor [1, token, hidden]
+        The state at the limit.
+    reached : int
+        The iteration of ``last``.
+    """
+
+    states: Tensor
+    last: Tensor
+    reached: int
+
+
+def iterate(
+    model: RecurrentModel[Any],
+    context: Any,
+    state: Tensor,
+    bar: Progress,
+    *,
+    iterations: int,
+    limit: int,
+    perturbation: Perturbation | None = None,
+) -> Trajectory:
+    """Run the core up to the limit and keep the states up to ``iterations``.
+
+    Raises
+    ------
+    ModelError
+        If the state stops being finite.
+    """
+    perturb = perturbation or Perturbation.none()
+    state = perturb(state, 0)
+    states = state.new_empty(iterations + 1, *state.shape[1:])
+    states[0] = state[0]
+    reached = 0
+    with bar.stop_on_interrupt():
+        for i in bar.until_stopped(range(1, limit + 1)):
+            after = perturb(model.step(state, context), i)
+            if i <= iterations:
+                states[i] = after[0]
+            state, reached = after, i
+    kept = states[: min(reached, iterations) + 1]
+    if not torch.isfinite(state).all():
+        first = next((i for i, x in enumerate(kept) if not torch.isfinite(x).all()), reached)
+        raise not_finite(model, f"The state of {model.name} is not finite from iteration {first} on")
+    return Trajectory(kept, state, reached)
+
+
+def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) -> Arrays:
+    """Return distances to the limit, step sizes and step cosines, computed in chunks of iterations."""
+    target = model.normalise(run.last).float()
+    count, tokens, hidden = run.states.shape
+    size = max(1, _CHUNK_BYTES // (4 * tokens * hidden))
+    distance, step_size, step_cosine = (torch.full((count, tokens), torch.nan) for _ in range(3))
+    kept = torch.empty(count, tokens, hidden) if keep_states else None
+    for first in range(0, count, size):
+        before = max(0, first - 2)  # the first steps of a chunk need the two states before it
+        latents = model.normalise(run.states[before : first + size]).float()
+        chunk = slice(first, first + size)
+        distance[chunk] = criteria.distance(latents[first - before :], target).cpu()
+        steps = latents.diff(dim=0)
+        sizes = criteria.distance(latents[1:], latents[:-1]).cpu()
+        cosines = criteria.cosine(steps[1:], steps[:-1]).cpu()
+        step_size[before + 1 : before + 1 + len(sizes)] = sizes
+        step_cosine[before + 2 : before + 2 + len(cosines)] = cosines
+        if kept is not None:
+            kept[chunk] = latents[first - before :].cpu()
+    found = {"distance": distance, "step_size": step_size, "step_cosine": step_cosine}
+    if kept is not None:
+        found["state"] = kept
+    return {name: values.numpy().swapaxes(0, 1) for name, values in found.items()}
+
+
+def readouts(model: RecurrentModel[Any], context: Any, run: Trajectory, top: int, bar: Progress) -> Arrays:
+    """Return the readouts at every iteration, with one of them in memory at a time."""
+    count, tokens, _ = run.states.shape
+    found = empty_readouts((tokens, count), top=top)
+    with bar.stop_on_interrupt():
+        reference = criteria.log_softmax(model.readout(run.last, context)[0].float())
+        for i in bar.until_stopped(range(count)):
+            log_probs = criteria.log_softmax(model.readout(run.states[i : i + 1], context)[0].float())
+            for name, values in readout_statistics(log_probs, reference, top=top).items():
+                found[name][:, i] = values
+    return found
