@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from lab_for_tests import IN_BROWSER, SCREENSHOTS, opened, running, save_screenshot
+from lab_for_tests import IN_BROWSER, SCREENSHOTS, opened, repainted, running, save_screenshot
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 from PIL import Image
@@ -195,7 +195,7 @@ def test_colour_may_show_another_variable(saved, variable):
         cells = page.get_by_role("application")
         before = pixels(cells)
         page.get_by_label("Colour shows").select_option(variable)
-        page.wait_for_timeout(100)
+        repainted(page)
         assert (pixels(cells) != before).any()
         wanted = "linear" if variable == "entropy" else "log"
         expect(page.get_by_role("combobox", name="Scale")).to_have_value(wanted)
@@ -207,11 +207,11 @@ def test_colour_map_scale_and_limits_change_the_picture(saved):
         seen = [pixels(cells)]
         for label, option in (("Colours", "cividis"), ("Scale", "linear"), ("Limits", "fixed")):
             page.get_by_role("combobox", name=label, exact=True).select_option(option)
-            page.wait_for_timeout(100)
+            repainted(page)
             seen.append(pixels(cells))
         page.get_by_label("Highest").fill("1000")
         page.get_by_label("Highest").press("Enter")
-        page.wait_for_timeout(100)
+        repainted(page)
         seen.append(pixels(cells))
         changed = [(a != b).any() for a, b in pairwise(seen)]
         assert changed == [True, True, False, True]  # fixed begins with what the automatic ones were
@@ -321,7 +321,7 @@ def test_axe_finds_no_violation(saved, theme):
     with saved(lk.explore(wander(60, 64), iteration=9), theme=theme) as page:
         page.get_by_role("button", name="Show as table").click()
         page.get_by_label("Limits").select_option("fixed")
-        page.wait_for_timeout(200)
+        repainted(page)
         page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         SCREENSHOTS.mkdir(exist_ok=True)
