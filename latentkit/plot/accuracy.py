@@ -69,8 +69,19 @@ def plot_accuracy(
         if "commonest" in found:
             level = float(found["commonest"].isel(task=place) / found["problems"].isel(task=place))
             ax.axhline(level, color=curve.lines[0].get_color(), linestyle=":", linewidth=1, alpha=0.7)
+    _label(ax, iterations.tolist(), title)
+    if legend:
+        as_data(*ax.legend(drawn, names, fontsize="small").get_texts())
+    add_note(
+        ax, f"bars: {confidence:.0%} (Wilson)" + " · dotted: most common answer" * ("commonest" in found)
+    )
+    set_alt_text(ax, _describe(found, shares, confidence))
+    return ax
+
+
+def _label(ax: Axes, iterations: list[float], title: str) -> None:
     ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator(iterations.tolist()))
+    ax.xaxis.set_major_locator(FixedLocator(iterations))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     ax.set_ylim(-0.02, 1.02)
@@ -79,13 +90,6 @@ def plot_accuracy(
     ax.set_ylabel("Problems answered right")
     ax.set_title(title)
     ax.grid(visible=True, alpha=0.3)
-    if legend:
-        as_data(*ax.legend(drawn, names, fontsize="small").get_texts())
-    add_note(
-        ax, f"bars: {confidence:.0%} (Wilson)" + " · dotted: most common answer" * ("commonest" in found)
-    )
-    set_alt_text(ax, _describe(found, shares, confidence))
-    return ax
 
 
 def _counts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
@@ -106,8 +110,8 @@ def _names(found: xr.Dataset) -> tuple[list[str], str]:
     labels, title = [str(task) for task in found["task"].values], ""
     if len(kinds) == 1 and "steps" in found.variables:
         labels, title = [_plural(int(steps), "step") for steps in found["steps"].values], str(kinds[0])
-    asked = found["problems"].values.tolist()
-    return [f"{label} (n = {count})" for label, count in zip(labels, asked, strict=True)], title
+    counts = found["problems"].values.tolist()
+    return [f"{label} (n = {count})" for label, count in zip(labels, counts, strict=True)], title
 
 
 def _plural(count: int, noun: str) -> str:

@@ -225,13 +225,13 @@ def _is_dark(*colour: float) -> bool:
 
 def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked: bool) -> str:
     """Return the note below the axis: the question, the direction of the divergence, the order of rows."""
-    asked = {
+    questions = {
         "effect": f"effect of do={result.attrs.get('do')!r}",
         "lens": "lens",
         "difference": "two runs",
         "two_runs": "two runs",  # in files of version 0.1
     }
-    parts = [asked.get(str(result.attrs.get("definition")), ""), str(result.attrs.get("direction", ""))]
+    parts = [questions.get(str(result.attrs.get("definition")), ""), str(result.attrs.get("direction", ""))]
     layers = values["layer"].values
     if sort == "score":
         parts.append("rows by mean, largest first")

@@ -47,12 +47,15 @@ def chosen_readout(trace: xr.Dataset, place: int, stopped: xr.DataArray) -> str:
 
 def _text(trace: xr.Dataset, stopped: xr.DataArray, chosen: int, iteration: int) -> str:
     """Return the text as HTML, each token as it was where it stopped."""
-    said = trace.isel(rank=0).sel(iteration=stopped)
-    same = (said["readout_id"] == trace["token_id"]).values
+    readout = trace.isel(rank=0).sel(iteration=stopped)
+    same = (readout["readout_id"] == trace["token_id"]).values
     spans = [
         f"<span style='{CHOSEN if place == chosen else PIECE}{'' if kept else _OTHER}'>{escaped(text)}</span>"
         for place, text, kept in zip(
-            trace["generated_token"].values.tolist(), said["readout_text"].values.tolist(), same, strict=True
+            trace["generated_token"].values.tolist(),
+            readout["readout_text"].values.tolist(),
+            same,
+            strict=True,
         )
     ]
     return (

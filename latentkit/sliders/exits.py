@@ -29,21 +29,21 @@ def exit_sliders(
     names = [str(name) for name in trace["criterion"].values]
     # Not a dropdown: in a notebook, JupyterLab handles the arrow keys before a dropdown does.
     rule = widgets.SelectionSlider(options=names, value=start, description="Criterion", layout=wide())
-    limit = widgets.SelectionSlider(
+    threshold = widgets.SelectionSlider(
         options=_thresholds(start), description="Threshold", layout=wide(), value=_default(start)
     )
     first = int(trace["generated_token"].min()) if token is None else token
     which = position_slider("Token", trace["generated_token"], first, argument="token")
 
     def draw() -> str:
-        found = exit_iteration(trace, rule.value, limit.value)
+        found = exit_iteration(trace, rule.value, threshold.value)
         return _bars(trace, found, which.value) + chosen_readout(trace, which.value, found["exit_iteration"])
 
-    box = stacked(draw, limit, which)
+    box = stacked(draw, threshold, which)
 
     def change_rule(_change: object) -> None:
-        limit.options = _thresholds(rule.value)  # selects the first of them
-        limit.value = _default(rule.value)
+        threshold.options = _thresholds(rule.value)  # selects the first of them
+        threshold.value = _default(rule.value)
         box.children[-1].value = draw()  # needed if both rules have the same thresholds
 
     rule.observe(change_rule, names="value")
