@@ -157,6 +157,7 @@ def test_ranks_through_lenses_stand_between_the_iterations() -> None:
     wanted = lens.watched_rank.isel(watched=0).transpose("lens", "iteration", "block").values
     np.testing.assert_array_equal(coda.get_ydata(), wanted[0].ravel() + 1)
     np.testing.assert_array_equal(logit.get_ydata(), wanted[1].ravel() + 1)
+    assert alt_text(ax).startswith("Rank of one token over the iterations; 1, the likeliest, is at the top.")
 
 
 def test_exits_are_drawn_where_the_measure_says() -> None:

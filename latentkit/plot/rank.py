@@ -69,7 +69,7 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, ax: Axes | None = None) -> 
     legend = ax.legend(drawn, [name for name, _, _ in lines], fontsize="small")
     as_data(*legend.get_texts())
     kept = {int(rank.attrs["kept"]) for rank in ranks} - {0}
-    set_alt_text(ax, _describe(lines, kept))
+    set_alt_text(ax, _describe(lines, len(tokens), kept))
     return ax
 
 
@@ -109,9 +109,9 @@ def _lines(rank: xr.DataArray, text: str) -> list[_Line]:
     return [(name, rank["iteration"].values.astype(float), rank.values)]
 
 
-def _describe(lines: list[_Line], kept: set[int]) -> str:
+def _describe(lines: list[_Line], tokens: int, kept: set[int]) -> str:
     """Return the alt text of `plot_rank`."""
-    count = "one token" if len(lines) == 1 else f"{len(lines)} tokens"
+    count = "one token" if tokens == 1 else f"{tokens} tokens"
     parts = [f"Rank of {count} over the iterations; 1, the likeliest, is at the top."]
     for name, x, y in lines:
         known = np.flatnonzero(~np.isnan(y))
