@@ -269,12 +269,14 @@ def test_dotted_lines_are_what_the_commonest_answer_would_get(found: xr.Dataset)
 
 def test_curves_on_axes_that_hold_a_line_share_the_colour_of_their_baselines(found: xr.Dataset) -> None:
     _, ax = plt.subplots()
-    (before,) = ax.plot([1, 8], [0.5, 0.5], "C0", label="mine")
+    (before,) = ax.plot([1, 8], [0.5, 0.5], label="mine")
+    colour = before.get_color()
     lk.plot_accuracy(found, ax=ax)
     curves = [container.lines[0].get_color() for container in ax.containers]
     dotted = [line.get_color() for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted == curves
-    assert before.get_color() == "C0"
+    assert before.get_color() == colour
+    assert colour not in curves
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         "1 step (n = 200)",
         "4 steps (n = 100)",
