@@ -159,11 +159,13 @@ def test_a_stricter_threshold_never_stops_earlier() -> None:
 
 
 _RAW = (
-    "'latent-diff' reads the raw states x_i, which this trace does not keep; from it 'entropy-diff' and "
-    "'argmax-stability' can be told. Pass a trace from `run_decoding`, which keeps the numbers of every "
-    "criterion."
+    "'latent-diff' needs the raw states x_i, which this trace does not hold; 'entropy-diff' and "
+    "'argmax-stability' can be computed from it. Pass a trace from `run_decoding`, which keeps the values of "
+    "every criterion."
 )
-_ALL = _RAW.replace("latent-diff", "minp-kl").replace("raw states x_i", "all probabilities of each readout")
+_ALL = _RAW.replace("latent-diff", "minp-kl").replace(
+    "the raw states x_i", "all probabilities of each readout"
+)
 
 
 @pytest.mark.parametrize(("name", "message"), [("latent-diff", _RAW), ("minp-kl", _ALL)])
@@ -179,24 +181,24 @@ def test_what_if_questions_that_a_trace_cannot_answer_are_refused() -> None:
         (
             decode(tiny_model(), exit="kl"),
             "kl",
-            "This trace was itself run with exit='kl': what came after its exits is not known. Pass one from "
+            "This trace was run with exit='kl', so the iterations after its exits are missing. Pass one from "
             "`run_decoding(…, exit=None)`.",
         ),
         (
             decode(tiny_model(), readout_top=0),
             "kl",
-            "'kl' reads the readouts, and this trace has none. Run it with readout_top=1 or more.",
+            "'kl' needs readouts, and this trace has none. Run it with readout_top=1 or more.",
         ),
         (
             decode(tiny_model()).isel(iteration=slice(2, None)),
             "kl",
-            "The trace covers the iterations [2, 3, 4]…; exits are told from one that begins at 0 and leaves "
-            "none out. Pass the whole trace.",
+            "The trace covers the iterations [2, 3, 4]…; exits need every iteration from 0 on. Pass the "
+            "whole trace.",
         ),
         (
             xr.Dataset(),
             "entropy-diff",
-            "'entropy-diff' is told from 'entropy', which this dataset lacks. Pass a trace from "
+            "'entropy-diff' is computed from 'entropy', which this dataset lacks. Pass a trace from "
             "`run_decoding` or `run_recurrence` with readout_top=1 or more.",
         ),
     ]

@@ -27,7 +27,6 @@ from latentkit.models.unrolled import Head, linear_head
 from latentkit.run import INTERVENTIONS, Intervention, InterventionTarget
 from latentkit.run.layers import divergence
 from latentkit.run.layers.divergence import divergence_of_states
-from latentkit.run.layers.interval import mean_interval
 from latentkit.run.layers.table import finished_values
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -330,13 +329,6 @@ def test_jensen_shannon_is_not_half_of_jeffreys_and_total_variation_not_the_larg
     assert criteria.js_divergence(p, q) == pytest.approx(float(np.sum(np.exp(p) * (p - mixture))))
     halves = np.log([0.4, 0.4, 0.1, 0.1]), np.log([0.1, 0.1, 0.4, 0.4])  # no gap is larger than 0.3
     assert criteria.total_variation(*halves) == pytest.approx(0.6)
-
-
-def test_the_mean_over_prompts_has_an_interval_that_holds_it_as_often_as_it_says() -> None:
-    draws = np.random.default_rng(0).normal(3.0, 2.0, size=(4, 20_000))
-    mean, low, high = mean_interval(draws)
-    assert mean.mean() == pytest.approx(3.0, abs=0.05)
-    assert np.mean((low <= 3.0) & (high >= 3.0)) == pytest.approx(0.95, abs=0.005)
 
 
 def test_several_prompts_give_each_its_row_and_their_mean() -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from models_for_tests import plain_model, tiny_model
 
 import latentkit as lk
-from latentkit import measure
+from latentkit import criteria, measure
 from latentkit.errors import ArgumentError, TraceError
+from latentkit.trace import build_trace
 
 RNG = np.random.default_rng(0)
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -83,13 +84,13 @@ def test_wrong_thresholds_and_traces_are_refused() -> None:
     with pytest.raises(TraceError) as raised:
         lk.settling_iteration(trace.isel(iteration=slice(1, None)))
     assert str(raised.value) == (
-        "This trace begins at iteration [1], and thresholds are relative to iteration 0. "
+        "This trace begins at iteration 1, and thresholds are relative to iteration 0. "
         "Pass the whole trace, or threshold= as a distance."
     )
     with pytest.raises(TraceError) as raised:
         lk.settling_iteration(trace.distance)  # type: ignore[arg-type]
     assert str(raised.value) == (
-        "Expected a trace with 'distance', got a DataArray without it. Pass what `run_recurrence` returns."
+        "Expected a trace with 'distance', got a DataArray without it. Pass the result of `run_recurrence`."
     )
 
 
@@ -359,3 +360,64 @@ def test_the_measured_floor_is_the_median_of_the_second_half_without_the_limit()
     assert found.values.tolist() == [4, 9]
     assert lk.measured_floor(distances([9, 5, 6, 4, 3, 0], limit=128)).values.tolist() == [3]
     assert np.isnan(lk.measured_floor(distances([9.0, 5.0, np.nan, 2.0], limit=128))).all()
+
+
+# Which distances are 0 by construction, and which traces can be compared
+
+
+def test_a_decoding_settles_by_the_distances_before_its_last_iteration() -> None:
+    distance = np.array([[100.0, 50.0, 20.0, 0.0], [100.0, 0.5, 0.4, 0.0]])
+    arrays = {
+        "generated_token": np.arange(2),
+        "token_text": np.array(["a", "b"], dtype=object),
+        "token_id": np.arange(2),
+        "iteration": np.arange(4),
+        "iterations_used": np.array([3, 3]),
+        "distance": distance,
+    }
+    trace = build_trace("decoding", arrays, {})
+    np.testing.assert_array_equal(measure.settling_iteration(trace), [np.nan, 1])
+    np.testing.assert_array_equal(measure.settling_iteration(trace.isel(iteration=slice(0, 3))), [np.nan, 1])
+
+
+def test_states_of_different_iterations_are_not_compared() -> None:
+    trace = moving(np.ones((4, 3)) * np.arange(4)[:, None]).assign_coords(iteration=np.arange(4))
+    early, late = trace.isel(iteration=slice(0, 2)), trace.isel(iteration=slice(2, 4))
+    with pytest.raises(TraceError) as raised:
+        measure.trace_distance(early, late)
+    assert str(raised.value) == (
+        "The two traces have different iterations: [0, 1] and [2, 3]. Select the same iterations of both."
+    )
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), 0.5])
+def test_numbers_of_numpy_are_thresholds_too(number: float) -> None:
+    assert criteria.exit_threshold("kl", number) == 0.5
+    assert criteria.exit_threshold("argmax-stability", np.int64(2)) == 2
+
+
+@pytest.mark.parametrize("given", ["x", True, 0, -1.0, float("nan"), float("inf"), None])
+def test_a_threshold_without_meaning_is_refused(given: Any) -> None:
+    with pytest.raises(ArgumentError) as raised:
+        measure.settling_iteration(distances([1, 0.5]), relative=given)
+    assert str(raised.value) == f"relative is {given!r}; pass a number above 0."
+
+
+def test_an_answer_stays_from_the_iteration_after_its_last_change() -> None:
+    ids = np.array([[7, 8, 7, 7, 7], [1, 2, 3, 4, 5], [6, 6, 6, 6, 6], [4, 9, 9, -1, -1], [-1] * 5])
+    trace = xr.Dataset(
+        {"readout_id": (("token", "iteration", "rank"), ids[..., None])}, {"iteration": [0, 1, 2, 3, 8]}
+    )
+    np.testing.assert_array_equal(lk.answer_iteration(trace), [2, 8, 0, 1, np.nan])
+    with pytest.raises(TraceError) as raised:
+        lk.answer_iteration(trace.rename(readout_id="other"))
+    assert str(raised.value) == (
+        "This dataset has no 'readout_id'. Pass a trace that was run with readout_top=1 or more."
+    )
+
+
+def test_a_trace_states_which_exits_it_can_answer() -> None:
+    entropy = xr.Dataset({"entropy": (("token", "iteration"), np.ones((1, 4)))})
+    assert measure.exit_criteria(entropy) == ["entropy-diff"]
+    assert measure.exit_criteria(xr.Dataset()) == []
+    assert measure.exit_criteria(entropy.isel(iteration=slice(1, 4)).assign_coords(iteration=[1, 2, 3])) == []

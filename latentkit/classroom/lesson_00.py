@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
+from latentkit.measure import answer_iteration
 from latentkit.trace import check_trace
 from latentkit.view.labels import visible_token
 
@@ -38,11 +38,10 @@ def settled_guess(trace: xr.Dataset) -> Exercise:
         msg = "This exercise needs readouts. Run the trace again without readout_top=0."
         raise TraceError(msg)
     best = trace[["readout_id", "readout_text"]].isel(token=-1, rank=0)
-    ids, passes = best["readout_id"].values, best["iteration"].values
+    passes = best["iteration"].values
     guesses = [f"“{visible_token(text)}”" for text in best["readout_text"].values.tolist()]
-    changes = np.flatnonzero(ids[1:] != ids[:-1]) + 1
-    place = int(changes[-1]) if changes.size else 0
-    answer, last = int(passes[place]), int(passes[-1])
+    answer, last = int(answer_iteration(trace).isel(token=-1)), int(passes[-1])
+    place = passes.tolist().index(answer)
 
     def judge(given: Any) -> Judgement:
         number = whole_answer(given)

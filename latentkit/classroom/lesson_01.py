@@ -9,6 +9,7 @@ import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
+from latentkit.measure import answer_iteration
 from latentkit.view.decoding import select_decoding
 from latentkit.view.labels import visible_token
 
@@ -41,9 +42,7 @@ def whole_text(trace: xr.Dataset) -> Exercise:
         )
         raise TraceError(msg)
     passes = trace["iteration"].values.tolist()
-    wrong = _guesses(trace) != trace["token_id"].values[:, None]  # [token, iteration]
-    late = np.flatnonzero(wrong.any(axis=0))
-    answer = passes[int(late[-1]) + 1] if late.size else passes[0]
+    answer = int(answer_iteration(trace).max())
 
     def judge(given: Any) -> Judgement:
         number = whole_answer(given)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
 from latentkit.errors import TraceError
-from latentkit.measure import measured_floor, settled_from
+from latentkit.measure import measured_floor, stable_from
 
 __all__ = ["floor_reached"]
 
@@ -34,7 +34,7 @@ def floor_reached(exact: xr.Dataset, coarse: xr.Dataset) -> Exercise:
     """
     floor = float(measured_floor(coarse).median())
     middle = exact["distance"].astype(float).median("token")
-    found = float(settled_from(middle, floor))
+    found = float(stable_from(middle < floor))
     if math.isnan(found):
         msg = f"The first run does not stay below {floor:.2g}, the floor of the second. Swap them?"
         raise TraceError(msg)

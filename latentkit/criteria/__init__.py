@@ -17,7 +17,7 @@ from latentkit.criteria.divergences import (
     total_variation,
 )
 from latentkit.criteria.exit_rules import EXIT_RULES, ExitRule, minp_log_probs
-from latentkit.criteria.exits import exit_rule, exit_threshold, exit_values, first_exit
+from latentkit.criteria.exits import exit_rule, exit_threshold, exit_values, first_exit, is_number
 from latentkit.criteria.gates import exit_distribution, exit_quantile
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "exit_threshold",
     "exit_values",
     "first_exit",
+    "is_number",
     "js_divergence",
     "kl_divergence",
     "log_softmax",

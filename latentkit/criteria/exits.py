@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
-import numpy as np
 from array_api_compat import array_namespace, device
 
 from latentkit.criteria.distances import Array
 from latentkit.criteria.exit_rules import EXIT_RULES, ExitRule
 from latentkit.errors import ArgumentError, nearest
 
-__all__ = ["exit_rule", "exit_threshold", "exit_values", "first_exit"]
+__all__ = ["exit_rule", "exit_threshold", "exit_values", "first_exit", "is_number"]
 
 
 def exit_rule(name: str) -> ExitRule:
@@ -29,6 +29,11 @@ def exit_rule(name: str) -> ExitRule:
     return EXIT_RULES[name]
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or numpy, and not a Boolean."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def exit_threshold(name: str, threshold: Any = None) -> float:
     """Return the threshold of an exit rule, the default for None.
 
@@ -40,7 +45,7 @@ def exit_threshold(name: str, threshold: Any = None) -> float:
     rule = exit_rule(name)
     if threshold is None:
         return rule.threshold
-    number = isinstance(threshold, (int, float, np.integer, np.floating)) and not isinstance(threshold, bool)
+    number = is_number(threshold)
     if rule.counts and not (number and 1 <= threshold < math.inf and threshold == int(threshold)):
         msg = (
             f"threshold is {threshold!r}; {name!r} counts iterations without a change, so pass a whole "

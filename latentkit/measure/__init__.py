@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from latentkit.measure.comparison import compare_settling, trace_distance
 from latentkit.measure.components import principal_components
-from latentkit.measure.exits import exit_iteration
+from latentkit.measure.exits import exit_criteria, exit_iteration
 from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
 from latentkit.measure.interval import geometric_mean_interval, mean_interval
 from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
 from latentkit.measure.rates import contraction_rate
-from latentkit.measure.settling import settled_from, settling_iteration, step_cosine
+from latentkit.measure.settling import settling_iteration, step_cosine
 from latentkit.measure.span import token_slice
+from latentkit.measure.stability import answer_iteration, stable_from
 from latentkit.measure.trajectory import trajectory_kind
 
 __all__ = [
+    "answer_iteration",
     "compare_settling",
     "contraction_rate",
+    "exit_criteria",
     "exit_iteration",
     "geometric_mean_interval",
     "mean_interval",
@@ -28,9 +31,9 @@ __all__ = [
     "noise_floor",
     "principal_components",
     "readout_rank",
-    "settled_from",
     "settling_iteration",
     "share_interval",
+    "stable_from",
     "step_cosine",
     "token_slice",
     "trace_distance",

@@ -64,7 +64,7 @@ def compare_settling(
     ([12.3], ['first'])
     """
     both = [settling_iteration(each, relative=relative, threshold=threshold) for each in (trace, other)]
-    _same(both[0], both[1])
+    _check_same(both[0], both[1])
     last = [int(each["distance"]["iteration"].values[-1]) for each in (trace, other)]
     counted = [each.fillna(end + 1) for each, end in zip(both, last, strict=True)]
     # Paired by place: the coordinates of two prompts (their texts) differ.
@@ -109,17 +109,24 @@ def trace_distance(trace: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     TraceError
-        If there are no states, or their shapes do not match.
+        If there are no states, or their shapes or iterations do not match.
     """
     one, two = states(trace), states(other)
-    _same(one, two)
+    _check_same(one, two)
+    iterations = [each["iteration"].values.tolist() for each in (one, two)]
+    if iterations[0] != iterations[1]:
+        msg = (
+            f"The two traces have different iterations: {iterations[0]} and {iterations[1]}. Select the same "
+            "iterations of both."
+        )
+        raise TraceError(msg)
     apart = criteria.distance(one.values, two.values)
     coords = {name: coord for name, coord in one.coords.items() if "hidden" not in coord.dims}
     about = {"long_name": "‖s_i − s′_i‖", "meaning": "the distance of each token's latent states in two runs"}
     return xr.DataArray(apart, dims=one.dims[:-1], coords=coords, name="distance", attrs=about)
 
 
-def _same(one: xr.DataArray, two: xr.DataArray) -> None:
+def _check_same(one: xr.DataArray, two: xr.DataArray) -> None:
     seeds = [each["seed"].values.tolist() if "seed" in each.dims else None for each in (one, two)]
     if one.dims != two.dims or one.shape != two.shape or seeds[0] != seeds[1]:
         msg = (

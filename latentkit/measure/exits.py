@@ -1,4 +1,4 @@
-"""What-if exits: from one full trace, when each criterion would have stopped, and at what price."""
+"""Early exits evaluated on a full trace: when each criterion would have stopped, and at what cost."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from latentkit import criteria
 from latentkit.errors import TraceError
 from latentkit.trace import need_dim
 
-__all__ = ["exit_iteration"]
+__all__ = ["criterion_values", "exit_criteria", "exit_iteration"]
 
-# What a trace of `run_recurrence` keeps, and the rules that can be worked out from it.
-FROM_TRACE = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
+# Criteria that can be computed from a trace of `run_recurrence`, and the variable that each one needs.
+_SOURCES = {"entropy-diff": "entropy", "argmax-stability": "readout_id"}
 
 
 def exit_iteration(
     trace: xr.Dataset, criterion: str, threshold: float | Sequence[float] | None = None
 ) -> xr.Dataset:
-    """When a criterion would have stopped each token, what that saves, and what it costs.
+    """Iteration at which a criterion would have stopped each token, compute saved and its cost.
 
-    Nothing is run again: the numbers are those of the full trace.
+    Computed from the full trace; the model does not run again.
 
     Parameters
     ----------
     trace : Dataset [generated_token | token, iteration]
-        From ``run_decoding`` without an exit, which keeps the numbers of all criteria; or from
-        ``run_recurrence``, from which ``"entropy-diff"`` and ``"argmax-stability"`` can be worked out.
+        From ``run_decoding`` without an exit, which keeps the values of all criteria; or from
+        ``run_recurrence``, from which ``"entropy-diff"`` and ``"argmax-stability"`` can be computed.
     criterion : str
         ``"latent-diff"``, ``"cosine"``, ``"acceleration"``, ``"entropy-diff"``, ``"kl"``, ``"minp-kl"`` or
         ``"argmax-stability"``.
@@ -49,12 +49,12 @@ def exit_iteration(
     ArgumentError
         If there is no such criterion, or a threshold has no meaning for it.
     TraceError
-        If the trace does not keep what the criterion reads, or is itself one with exits.
+        If the trace does not hold what the criterion needs, or was itself run with an exit.
 
     Notes
     -----
-    All tokens see the full iterations of those before them. In a run with exits they see the shortened
-    ones, so that iterations, and in the end tokens, may differ from these.
+    Here every token attends to tokens with all their iterations. In a run with exits it attends to tokens
+    that stopped early, so its exit, and in the end the text, may differ.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def exit_iteration(
     several = np.ndim(threshold) > 0  # type: ignore[arg-type]  # None has no dimension either
     thresholds: list[Any] = np.atleast_1d(np.asarray(threshold, dtype=object)).tolist()
     limits = [criteria.exit_threshold(criterion, one) for one in thresholds]
-    values = _values(trace, criterion)
+    values = criterion_values(trace, criterion)
     parts = [_exits(trace, values, criterion, limit) for limit in limits]
     found = xr.concat(parts, "threshold") if several else parts[0]
     found = found.assign_coords(threshold=("threshold", limits) if several else limits[0])
@@ -75,7 +75,7 @@ def exit_iteration(
 
 
 def _exits(trace: xr.Dataset, values: xr.DataArray, criterion: str, limit: float) -> xr.Dataset:
-    """Find the exits at one threshold, and look up what the trace says there."""
+    """Exits at one threshold, with the KL divergence and the token there."""
     last = values.sizes["iteration"] - 1
     first = criteria.first_exit(criterion, np.moveaxis(values.values, -1, 0), limit)
     stops = values.isel(iteration=0, drop=True).copy(data=np.where(first < 0, last, first).astype(np.int64))
@@ -95,49 +95,78 @@ def _exits(trace: xr.Dataset, values: xr.DataArray, criterion: str, limit: float
     return xr.Dataset(found)
 
 
-def _values(trace: xr.Dataset, criterion: str) -> xr.DataArray:
-    """Return the criterion's numbers [..., iteration], iteration being the last dimension."""
+def exit_criteria(trace: xr.Dataset) -> list[str]:
+    """Names of the exit criteria that `exit_iteration` can evaluate on a trace.
+
+    Parameters
+    ----------
+    trace : Dataset
+        Any dataset.
+
+    Returns
+    -------
+    list of str
+        Empty where there are none.
+    """
+
+    def has_values(name: str) -> bool:
+        try:
+            return bool(criterion_values(trace, name).notnull().any())
+        except TraceError:
+            return False
+
+    return [name for name in criteria.EXIT_RULES if has_values(name)]
+
+
+def criterion_values(trace: xr.Dataset, criterion: str) -> xr.DataArray:
+    """Values [..., iteration] that a criterion compares with its threshold.
+
+    Raises
+    ------
+    TraceError
+        As `exit_iteration`.
+    """
     if "exit_value" in getattr(trace, "variables", ()):
-        values = _recorded(trace, criterion)
+        values = _recorded_values(trace, criterion)
     else:
-        values = _worked_out(trace, criterion)
+        values = _computed_values(trace, criterion)
     iterations = values["iteration"].values
     if len(iterations) < 2 or not np.array_equal(iterations, np.arange(len(iterations))):
         msg = (
-            f"The trace covers the iterations {iterations[:3].tolist()}…; exits are told from one that "
-            "begins at 0 and leaves none out. Pass the whole trace."
+            f"The trace covers the iterations {iterations[:3].tolist()}…; exits need every iteration from 0 "
+            "on. Pass the whole trace."
         )
         raise TraceError(msg)
     return values
 
 
-def _recorded(trace: xr.Dataset, criterion: str) -> xr.DataArray:
+def _recorded_values(trace: xr.Dataset, criterion: str) -> xr.DataArray:
     if trace.attrs.get("exit", "none") != "none":
         msg = (
-            f"This trace was itself run with exit={trace.attrs['exit']!r}: what came after its exits is not "
-            "known. Pass one from `run_decoding(…, exit=None)`."
+            f"This trace was run with exit={trace.attrs['exit']!r}, so the iterations after its exits are "
+            "missing. Pass one from `run_decoding(…, exit=None)`."
         )
         raise TraceError(msg)
     values = trace["exit_value"].sel(criterion=criterion, drop=True).transpose(..., "iteration")
     if criteria.exit_rule(criterion).reads == "readout" and values.size and values.isnull().all():
-        msg = f"{criterion!r} reads the readouts, and this trace has none. Run it with readout_top=1 or more."
+        msg = f"{criterion!r} needs readouts, and this trace has none. Run it with readout_top=1 or more."
         raise TraceError(msg)
     return values
 
 
-def _worked_out(trace: xr.Dataset, criterion: str) -> xr.DataArray:
-    source = FROM_TRACE.get(criterion)
+def _computed_values(trace: xr.Dataset, criterion: str) -> xr.DataArray:
+    source = _SOURCES.get(criterion)
     if source is None:
-        reads = {"state": "raw states x_i", "readout": "all probabilities of each readout"}
+        reads = {"state": "the raw states x_i", "readout": "all probabilities of each readout"}
         msg = (
-            f"{criterion!r} reads the {reads[criteria.exit_rule(criterion).reads]}, which this trace does "
-            f"not keep; from it {' and '.join(map(repr, FROM_TRACE))} can be told. Pass a trace from "
-            "`run_decoding`, which keeps the numbers of every criterion."
+            f"{criterion!r} needs {reads[criteria.exit_rule(criterion).reads]}, which this trace does "
+            f"not hold; {' and '.join(map(repr, _SOURCES))} can be computed from it. Pass a trace from "
+            "`run_decoding`, which keeps the values of every criterion."
         )
         raise TraceError(msg)
     if source not in getattr(trace, "variables", ()):
         msg = (
-            f"{criterion!r} is told from {source!r}, which this dataset lacks. Pass a trace from "
+            f"{criterion!r} is computed from {source!r}, which this dataset lacks. Pass a trace from "
             "`run_decoding` or `run_recurrence` with readout_top=1 or more."
         )
         raise TraceError(msg)

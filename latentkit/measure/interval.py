@@ -1,4 +1,4 @@
-"""A mean and how well a few seeds know it."""
+"""Mean over seeds or prompts with a confidence interval."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", *, confidence: float 
     Parameters
     ----------
     values : DataArray [..., dim]
-        Independent repetitions along ``dim``; NaN is counted as any value, so a mean with one is NaN.
+        Independent repetitions along ``dim``; where one of them is NaN, the mean is NaN.
     dim : str
-        What was repeated.
+        The dimension of the repetitions.
     confidence : float
         Between 0 and 1.
 
@@ -44,7 +44,7 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", *, confidence: float 
     >>> [round(found[name].item(), 3) for name in ("low", "mean", "high")]
     [-0.484, 2.0, 4.484]
     """
-    need_dim(values, dim, f"Run with several of them, as in `run_recurrence(..., {dim}=[0, 1, 2])`.")
+    need_dim(values, dim, f"Pass values of several repetitions along {dim!r}.")
     if not 0 < confidence < 1:
         msg = f"confidence is {confidence!r}; pass a number between 0 and 1, such as 0.95."
         raise ArgumentError(msg)

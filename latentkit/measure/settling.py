@@ -1,14 +1,15 @@
-"""When a token settles: the first iteration from which its distance stays small for good."""
+"""When a token settles: the first iteration from which its distance stays below a threshold."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from latentkit.criteria import is_number
 from latentkit.errors import ArgumentError, TraceError
+from latentkit.measure.stability import stable_from
 from latentkit.trace import need_dim
 
 __all__ = [
@@ -16,12 +17,12 @@ __all__ = [
     "before_limit",
     "distances",
     "first_distance",
-    "settled_from",
+    "limit_iteration",
     "settling_iteration",
     "step_cosine",
 ]
 
-RELATIVE = 0.01  # of the token's first distance: what counts as settled unless somebody says otherwise
+RELATIVE = 0.01  # default threshold, as a share of the token's first distance
 
 
 def settling_iteration(
@@ -32,7 +33,7 @@ def settling_iteration(
     Parameters
     ----------
     trace : Dataset [token, iteration]
-        A trace from ``run_recurrence``, with or without a dimension ``seed``.
+        A trace from ``run_recurrence``, with or without a dimension ``seed``, or from ``run_decoding``.
     relative : float
         The threshold as a share of the token's distance at iteration 0.
     threshold : float, optional
@@ -52,61 +53,34 @@ def settling_iteration(
 
     Notes
     -----
-    At ``limit`` itself the distance is 0 by construction. That column is left out, so a token that is near
-    its limit only there counts as not settled. A distance that is not known (NaN) is not below anything.
+    At ``limit`` itself the distance is 0 by construction; in a decoding, at its last iteration. That column
+    is left out, so a token that is near its limit only there counts as not settled. A distance that is not
+    known (NaN) is not below any threshold.
 
     Examples
     --------
-    The first token is below 1 % of 100 from iteration 3 on; at iteration 1 it was so, but not for good:
+    The first token stays below 1 % of 100 from iteration 3 on; at iteration 1 it was below only once:
 
     >>> distance = [[100.0, 0.5, 2.0, 0.5, 0.4], [100.0, 60.0, 40.0, 30.0, 20.0]]
     >>> trace = xr.Dataset({"distance": (("token", "iteration"), distance)})
     >>> settling_iteration(trace).values.tolist()
     [3.0, nan]
     """
-    _above_zero(
-        "relative" if threshold is None else "threshold", relative if threshold is None else threshold
-    )
+    if threshold is None:
+        _check_above_zero("relative", relative)
+    else:
+        _check_above_zero("threshold", threshold)
     distance = distances(trace)
     below: Any = relative * first_distance(distance) if threshold is None else threshold
-    settled = settled_from(before_limit(distance, trace), below)
+    settled = stable_from(before_limit(distance, trace) < below)
     rule = f"{relative:g} of the first distance" if threshold is None else f"a distance of {threshold:g}"
     return settled.rename("settling_iteration").assign_attrs(
         long_name="settled from iteration", rule=f"stays below {rule}"
     )
 
 
-def settled_from(distance: xr.DataArray, below: xr.DataArray | float) -> xr.DataArray:
-    """First iteration from which ``distance`` stays below ``below``; NaN if it is not so at the end.
-
-    Parameters
-    ----------
-    distance : DataArray [..., iteration]
-    below : DataArray [...] or float
-
-    Returns
-    -------
-    DataArray [...]
-        Values of the coordinate ``iteration``, as floats.
-
-    Examples
-    --------
-    >>> settled_from(xr.DataArray([9.0, 1.0, 3.0, 1.0, 1.0], dims="iteration"), 2.0).item()
-    3.0
-    """
-    need_dim(distance, "iteration", "Pass distances over iterations.")
-    ok = (distance < below).transpose(..., "iteration")
-    from_here = np.logical_and.accumulate(ok.values[..., ::-1], axis=-1)[
-        ..., ::-1
-    ]  # below here and ever after
-    iterations = distance["iteration"].values.astype(float)
-    found = np.where(from_here.any(-1), iterations[from_here.argmax(-1)], np.nan)
-    coords = {name: coord for name, coord in ok.coords.items() if "iteration" not in coord.dims}
-    return xr.DataArray(found, dims=ok.dims[:-1], coords=coords)
-
-
 def step_cosine(trace: xr.Dataset) -> xr.DataArray:
-    """Cosine of successive steps, as the trace holds it: 1 on a straight way, −1 on a swing of period 2.
+    """Cosine of successive steps: 1 on a straight line, −1 in an orbit of period 2.
 
     Parameters
     ----------
@@ -116,7 +90,7 @@ def step_cosine(trace: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     DataArray [token, iteration]
-        NaN at iterations 0 and 1, which have no two steps behind them.
+        NaN at iterations 0 and 1, which do not follow two steps.
 
     Raises
     ------
@@ -133,7 +107,7 @@ def distances(trace: xr.Dataset) -> xr.DataArray:
     """Distances of a trace in float64, with ``iteration`` as a coordinate."""
     if "distance" not in getattr(trace, "variables", ()):
         given = f"a {type(trace).__name__} without it"
-        msg = f"Expected a trace with 'distance', got {given}. Pass what `run_recurrence` returns."
+        msg = f"Expected a trace with 'distance', got {given}. Pass the result of `run_recurrence`."
         raise TraceError(msg)
     need_dim(trace["distance"], "iteration", "Pass a trace over all its iterations.")
     distance = trace["distance"]
@@ -144,20 +118,32 @@ def first_distance(distance: xr.DataArray) -> xr.DataArray:
     """Distances at iteration 0."""
     if 0 not in distance["iteration"].values:
         msg = (
-            f"This trace begins at iteration {distance['iteration'].values[:1].tolist()}, and thresholds are "
+            f"This trace begins at iteration {int(distance['iteration'].values[0])}, and thresholds are "
             "relative to iteration 0. Pass the whole trace, or threshold= as a distance."
         )
         raise TraceError(msg)
     return distance.sel(iteration=0, drop=True)
 
 
+def limit_iteration(trace: xr.Dataset) -> int | None:
+    """Iteration of the state that distances are measured from; None where the trace does not state it.
+
+    A decoding measures from its last iteration.
+    """
+    if trace.attrs.get("kind") == "decoding":
+        used = trace["iterations_used"]
+        return int(used.max()) if used.size else None
+    limit = trace.attrs.get("limit")
+    return None if limit is None else int(limit)
+
+
 def before_limit(distance: xr.DataArray, trace: xr.Dataset) -> xr.DataArray:
-    """Leave out the column of the limit itself, where the distance is 0 by construction."""
-    known = distance["iteration"].values != trace.attrs.get("limit")
-    return distance.isel(iteration=known) if known.any() else distance
+    """Drop the column of the limit, where the distance is 0 by construction."""
+    kept = distance["iteration"].values != limit_iteration(trace)
+    return distance.isel(iteration=kept) if kept.any() else distance
 
 
-def _above_zero(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
+def _check_above_zero(name: str, value: Any) -> None:
+    if not (is_number(value) and 0 < value < math.inf):
         msg = f"{name} is {value!r}; pass a number above 0."
         raise ArgumentError(msg)

@@ -132,10 +132,10 @@ def faust(model: Any) -> tuple[list[dict[str, str]], int]:
 def _settled(distance: np.ndarray[Any, Any], share: float) -> np.ndarray[Any, Any]:
     import xarray as xr
 
-    from latentkit.measure import settled_from
+    from latentkit.measure import stable_from
 
     labelled = xr.DataArray(distance, {"iteration": np.arange(distance.shape[1])}, ("token", "iteration"))
-    settled: np.ndarray[Any, Any] = settled_from(labelled, share * labelled[:, 0]).values
+    settled: np.ndarray[Any, Any] = stable_from(labelled < share * labelled[:, 0]).values
     return settled
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from latentkit.measure.settling import RELATIVE, before_limit, settled_from
+from latentkit.measure.settling import RELATIVE, before_limit
+from latentkit.measure.stability import stable_from
 from latentkit.view.labels import quoted
 from latentkit.view.selection import select_distance
 
@@ -93,7 +94,7 @@ def _slowest(shown: xr.DataArray, first: xr.DataArray) -> str:
     if usable.sum() < 2 or shown.sizes["iteration"] < 2:
         return ""
     shown, first = shown.isel(token=usable), first.isel(token=usable)
-    settled = settled_from(shown, RELATIVE * first).fillna(np.inf).values
+    settled = stable_from(shown < RELATIVE * first).fillna(np.inf).values
     left = (shown.isel(iteration=-1) / first).values
     row = int(np.lexsort((left, settled))[-1])
     if np.isinf(settled[row]):

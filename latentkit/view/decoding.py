@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.errors import TraceError
+from latentkit.measure import answer_iteration
 from latentkit.view.labels import quoted
 from latentkit.view.selection import need_kind, token_rows
 
@@ -62,20 +63,11 @@ def describe_decoding(shown: xr.Dataset) -> str:
         f"{len(texts)} new tokens from top to bottom, {quoted(texts[0])} to {quoted(texts[-1])}, iterations "
         f"{columns[0]} to {columns[-1]} from left to right, colour from 0 to 1."
     )
-    since = [_last_change(line) for line in likeliest(shown, "id")]
+    since = answer_iteration(shown).fillna(columns[0]).values
     slowest = int(np.argmax(since))
     settled = (
-        f"The likeliest token is the last one from iteration {columns[int(np.median(since))]} on for the "
-        f"median token, and from iteration {columns[since[slowest]]} on for the slowest, "
+        f"The likeliest token is the last one from iteration {int(np.median(since))} on for the median "
+        f"token, and from iteration {int(since[slowest])} on for the slowest, "
         f"{quoted(texts[slowest])}."
     )
     return f"{figure} {settled}"
-
-
-def _last_change(line: np.ndarray[Any, Any]) -> int:
-    """Return the first column from which the likeliest token stays the last known one."""
-    known = line[line >= 0]
-    if not len(known):
-        return 0
-    other = np.flatnonzero(known != known[-1])
-    return int(other[-1]) + 1 if len(other) else 0

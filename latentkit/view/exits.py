@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.criteria import EXIT_RULES
-from latentkit.errors import TraceError
-from latentkit.measure import exit_iteration
+from latentkit.measure import exit_criteria, exit_iteration
 
 __all__ = ["fixed_exits", "mean_exits", "select_criteria", "threshold_sweep"]
 
@@ -32,7 +31,7 @@ def select_criteria(
         return {name: list(thresholds) for name, thresholds in wanted.items()}
     if wanted is not None:
         return {name: threshold_sweep(name) for name in ([wanted] if isinstance(wanted, str) else wanted)}
-    found = {name: threshold_sweep(name) for name in EXIT_RULES if _has_numbers(trace, name)}
+    found = {name: threshold_sweep(name) for name in exit_criteria(trace)}
     if not found:
         exit_iteration(trace, "entropy-diff")  # raises the error that names what is missing
     return found
@@ -47,11 +46,3 @@ def mean_exits(exits: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
 def fixed_exits(trace: xr.Dataset) -> xr.DataArray:
     """Return the mean KL [iteration] if every token stops at the same iteration."""
     return trace["kl"].mean([dim for dim in trace["kl"].dims if dim != "iteration"])
-
-
-def _has_numbers(trace: xr.Dataset, criterion: str) -> bool:
-    try:
-        exit_iteration(trace, criterion)
-    except TraceError:
-        return False
-    return True

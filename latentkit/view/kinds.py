@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from latentkit import criteria
 from latentkit.errors import TraceError
-from latentkit.measure.exits import FROM_TRACE
+from latentkit.measure.exits import criterion_values, exit_criteria
+from latentkit.measure.settling import limit_iteration
 from latentkit.trace import check_trace, trace_kind
 from latentkit.view.labels import visible_token
 from latentkit.view.layers import bar_label, layer_names, select_layers
@@ -64,12 +64,9 @@ class Grid:
         return {"columns": trace[self.dims[1]].values.tolist(), "columnLabels": None}
 
     def limit_column(self, trace: xr.Dataset, columns: list[int]) -> int | None:
-        """Find the column of the limit, whose distance is 0 by construction and settles nothing.
-
-        A decoding measures from the last iteration.
-        """
-        limit = columns[-1] if self.name == "decoding" else trace.attrs.get("limit")
-        return columns.index(int(limit)) if limit in columns and len(columns) > 1 else None
+        """Column of the limit, where the distance is 0 by construction."""
+        limit = limit_iteration(trace)
+        return columns.index(limit) if limit in columns and len(columns) > 1 else None
 
     def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
         """What can be shown in colour, with the words for its scale."""
@@ -91,24 +88,10 @@ class Grid:
         return values
 
     def exit_values(self, trace: xr.Dataset) -> dict[str, Numbers]:
-        """Numbers that exit rules compare with their thresholds [row, column], where the trace tells them."""
-        iterations = trace["iteration"].values
-        if len(iterations) < 2 or not np.array_equal(iterations, np.arange(len(iterations))):
-            return {}  # a rule looks at every iteration from the first on
-        if "exit_value" in trace.variables:
-            if trace.attrs.get("exit", "none") != "none":
-                return {}  # what came after the exits is not known
-            values = trace["exit_value"].transpose(*self.dims, "criterion")
-            recorded = {str(name): values.sel(criterion=name).values for name in values["criterion"].values}
-            return {name: table for name, table in recorded.items() if not np.isnan(table).all()}
-        found: dict[str, Numbers] = {}
-        for rule, source in FROM_TRACE.items():
-            if source in trace.variables:
-                data = self.ordered(trace, source)
-                data = data.isel(rank=0) if "rank" in data.dims else data
-                numbers = data.values if data.dtype.kind == "f" else data.values.astype(float)
-                found[rule] = criteria.exit_values(rule, numbers.T).T
-        return found
+        """Values of the exit criteria that the trace holds [row, column]."""
+        return {
+            name: criterion_values(trace, name).transpose(*self.dims).values for name in exit_criteria(trace)
+        }
 
 
 class _LayerGrid(Grid):
@@ -138,10 +121,6 @@ class _LayerGrid(Grid):
         del name
         values: Numbers = select_layers(trace).values
         return values
-
-    def exit_values(self, trace: xr.Dataset) -> dict[str, Numbers]:
-        del trace
-        return {}
 
 
 _TRACE: dict[str, Any] = {

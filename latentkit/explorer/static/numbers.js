@@ -56,7 +56,7 @@ function readArray(kind, size, count, bytes) {
 }
 
 /** Column from which on a row's values stay below; null if they do not at the end. The column of the limit is
- *  left out. This is latentkit.measure.settled_from, and a test holds it to that. */
+ *  left out. This is latentkit.measure.stable_from, and a test holds it to that. */
 export function settledColumn(values, below, skip = null) {
   let from = null;
   for (let column = values.length - 1; column >= 0; column--) {

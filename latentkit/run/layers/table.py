@@ -13,8 +13,8 @@ from torch import Tensor
 
 from latentkit import criteria
 from latentkit.errors import ModelError
+from latentkit.measure import mean_interval
 from latentkit.models.unrolled import Layer
-from latentkit.run.layers.interval import mean_interval
 from latentkit.run.prompting import token_texts
 from latentkit.trace import build_trace
 
@@ -86,8 +86,8 @@ def layer_dataset(
     name = attrs["divergence"]
     arrays[name] = values if several else values[0]
     if several:
-        parts = zip(("mean", "low", "high"), mean_interval(values), strict=True)
-        arrays |= {f"{name}_{part}": array for part, array in parts}
+        found = mean_interval(xr.DataArray(values, dims=("prompt", "layer", "generated_token")), "prompt")
+        arrays |= {f"{name}_{part}": found[part].values for part in ("mean", "low", "high")}
         arrays["prompt"] = np.arange(len(values))
     return build_trace("layers", arrays, attrs)
 
