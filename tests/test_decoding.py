@@ -21,7 +21,7 @@ import latentkit as lk
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError, PromptError
 from latentkit.run import arguments
-from latentkit.run.decoding.loop import sampled
+from latentkit.run.decoding.choices import sampled
 from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.progress import Progress
 
@@ -391,7 +391,7 @@ def test_one_text_or_id_to_watch_is_a_list_of_one(nano: Any) -> None:
 
 
 def test_one_name_to_stop_at_is_a_list_of_one(nano: Any) -> None:
-    from latentkit.run.decoding.loop import stop_ids
+    from latentkit.run.decoding.choices import stop_ids
 
     ids = stop_ids(nano.tokenizer, "<|end_turn|>")
     assert ids == stop_ids(nano.tokenizer, ["<|end_turn|>"])

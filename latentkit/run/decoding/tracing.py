@@ -25,8 +25,9 @@ from latentkit.run.arguments import (
     token_numbers,
     whole_number,
 )
+from latentkit.run.decoding.choices import likeliest, sampled, stop_ids
 from latentkit.run.decoding.exits import ExitTest
-from latentkit.run.decoding.loop import Plan, decode, likeliest, sampled, stop_ids
+from latentkit.run.decoding.loop import Plan, decode
 from latentkit.run.decoding.recorder import Recorder
 from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.labelling import as_texts, label, seed_attribute, token_labels
