@@ -177,7 +177,7 @@ def _checked_ids(prompt: Any) -> list[int]:
 
 
 def _plain(part: Any) -> Any:
-    """Convert what JSON does not know to lists, dicts and plain numbers."""
+    """Convert arrays, mappings and sequences to types that JSON supports."""
     return (
         part.tolist() if hasattr(part, "tolist") else dict(part) if isinstance(part, Mapping) else list(part)
     )

@@ -158,7 +158,7 @@ def run_recurrence(
             state = model.initial_state(context, each) if given is None else given[None]
             run = iterate(model, context, state, bar, iterations=iterations, limit=limit, perturbation=kick)
             arrays = _arrays(model, context, run, readout_top, bar, keep_states=keep_states)
-            if not (bar.stopped and found):  # an unfinished seed has not the shape of the finished ones
+            if not (bar.stopped and found):  # an unfinished seed has another shape
                 found.append(arrays)
                 reached = run.reached
             if bar.stopped:
