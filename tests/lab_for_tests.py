@@ -43,7 +43,6 @@ RUN_LIMIT = 1200 * SECOND  # for all cells of a notebook
 IN_BROWSER = [
     pytest.mark.browser,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (on Debian: apt-get install chromium)"),
 ]
 
 
@@ -132,6 +131,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "The browser tests need Chromium (on Debian: apt-get install chromium)."
     expect.set_options(timeout=LIMIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
