@@ -1,4 +1,4 @@
-"""The guards that the other tests stand under: they bite."""
+"""The guards of all tests: no network, and shapes checked at run time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 def test_another_machine_cannot_be_reached(hub_online):
     with socket.socket() as outside, pytest.raises(OSError, match="network") as caught:
         outside.connect(("192.0.2.1", 80))
-    assert str(caught.value) == "The tests run without a network, and this one reached for 192.0.2.1."
+    assert str(caught.value) == "The tests run without a network, and this one tried to reach 192.0.2.1."
 
 
 def test_the_name_of_another_machine_is_not_looked_up(hub_online):
     with pytest.raises(OSError, match="network") as caught:
         socket.getaddrinfo("example.org", 443)
-    assert str(caught.value) == "The tests run without a network, and this one reached for example.org."
+    assert str(caught.value) == "The tests run without a network, and this one tried to reach example.org."
 
 
 def test_this_machine_can_be_reached():
@@ -36,12 +36,12 @@ def _ask_the_hub():
         hf_hub_download("nobody/nothing", "config.json")
 
 
-def test_hub_is_told_to_stay_offline(no_network):
+def test_the_hub_is_offline_by_default(no_network):
     _ask_the_hub()
     assert no_network == []
 
 
-def test_hub_that_is_not_told_so_reaches_in_vain(hub_online, no_network):
+def test_a_hub_that_is_online_cannot_reach_another_machine(hub_online, no_network):
     _ask_the_hub()
     assert no_network
 
@@ -55,7 +55,7 @@ def test_a_wrong_shape_is_an_error_anywhere_in_the_package():
         Huginn(config)(torch.zeros(3, dtype=torch.int64), iterations=1)
 
 
-def test_only_shapes_are_checked_so_that_a_plain_argument_meets_its_own_error():
+def test_only_shapes_are_checked_so_that_other_arguments_reach_the_functions_own_checks():
     @jaxtyped(typechecker=check_shapes)
     def repeat(state: Float[Tensor, "token hidden"], times: int) -> int:
         return times

@@ -1,4 +1,4 @@
-"""Installing: what is declared, what is pinned, what the wheel holds, what the two commands do."""
+"""Installation: declared and pinned packages, contents of the wheel, `make` and the command line."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 EXTRAS = PYPROJECT["optional-dependencies"]
 
-# Where conda-forge spells a name in another way.
+# Names that differ on conda-forge.
 CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
 
-# Where a library is imported by another name than it is installed by.
+# Libraries whose import name differs from their package name.
 IMPORT_NAMES = {"pillow": "PIL"}
 
 
@@ -38,7 +38,7 @@ def _specifiers(lines):
     return {requirement.name: str(requirement.specifier) for requirement in requirements}
 
 
-def test_environment_yml_asks_for_what_pyproject_asks_for():
+def test_environment_yml_has_the_requirements_of_pyproject():
     environment = yaml.safe_load((PROJECT / "environment.yml").read_text())
     *packages, pip = environment["dependencies"]
     asked = _specifiers(PYPROJECT["dependencies"] + EXTRAS["lab"])
@@ -60,7 +60,7 @@ def test_constraints_are_exact_versions_from_the_index():
     assert _constraints()["torch"] == "==2.13.0"
 
 
-def test_constraints_hold_everything_that_the_lessons_and_the_tests_install():
+def test_constraints_pin_every_requirement_of_the_lessons_and_the_tests():
     pinned = {canonicalize_name(name): version[2:] for name, version in _constraints().items()}
     lines = PYPROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]
     for requirement in map(Requirement, lines):
@@ -82,7 +82,7 @@ def test_every_library_that_the_package_imports_is_declared():
     assert imported - sys.stdlib_module_names - declared == {"latentkit"}
 
 
-def test_the_extra_for_tests_holds_the_one_for_lessons():
+def test_the_extra_for_tests_includes_the_one_for_lessons():
     assert "latentkit[lab]" in EXTRAS["test"]
 
 
@@ -101,7 +101,7 @@ def test_wheel_holds_every_file_of_the_package(tmp_path):
     assert {f"latentkit/models/nano/{name}" for name in cli.NANO_FILES} <= held
 
 
-# The two commands, with a Python that only writes down what it is asked to do.
+# `make`, with a stand-in for Python that only records its arguments.
 
 STAND_IN = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >> "$CALLS"
@@ -111,7 +111,7 @@ if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp 
 
 @pytest.fixture
 def make(tmp_path):
-    """Call make in a copy of the project's metadata; what it had Python do comes back as lines."""
+    """Call make in a copy of the project's metadata; return the recorded calls of Python."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(PROJECT / name, tmp_path)
     python = tmp_path / "python-stand-in"
@@ -134,7 +134,7 @@ def make(tmp_path):
 PIP = "-m pip install --disable-pip-version-check"
 
 
-def test_make_lab_makes_an_environment_installs_and_opens_the_lessons(make):
+def test_make_lab_creates_an_environment_installs_and_opens_the_lessons(make):
     assert make("lab", "ARGS=--port=8889") == [
         "-m venv .venv",
         f"{PIP} --constraint constraints.txt --editable .[lab]",
@@ -142,7 +142,7 @@ def test_make_lab_makes_an_environment_installs_and_opens_the_lessons(make):
     ]
 
 
-def test_make_test_runs_every_gate_and_pytest_last(make):
+def test_make_test_runs_every_check_and_pytest_last(make):
     assert make("test", "ARGS=-k faust") == [
         "-m venv .venv",
         f"{PIP} --constraint constraints.txt --editable .[test]",
@@ -166,7 +166,7 @@ def test_changed_constraints_are_installed(make, tmp_path):
     assert any(line.startswith(PIP) for line in make("lab"))
 
 
-def test_torch_index_is_handed_to_pip(make):
+def test_torch_index_is_passed_to_pip(make):
     index = "https://download.pytorch.org/whl/cpu"
     install = next(line for line in make("lab", f"TORCH_INDEX={index}") if line.startswith(PIP))
     assert install == f"{PIP} --extra-index-url {index} --constraint constraints.txt --editable .[lab]"
@@ -177,7 +177,7 @@ def test_torch_index_is_handed_to_pip(make):
 
 @pytest.fixture
 def lab_options(monkeypatch, tmp_path):
-    """Catch what `latentkit lab`, called beside a folder with two lessons, would start JupyterLab with."""
+    """Record the options that `latentkit lab` passes to JupyterLab, beside a folder with two lessons."""
     from jupyterlab.labapp import LabApp
 
     (tmp_path / "notebooks").mkdir()
@@ -206,7 +206,7 @@ def test_lab_allows_root_only_to_root(user, allowed, lab_options, monkeypatch):
     assert ("--allow-root" in lab_options) is allowed
 
 
-def test_lab_without_lessons_says_where_it_looked(tmp_path, monkeypatch, capsys):
+def test_lab_without_lessons_names_the_folders_that_it_searched(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "latentkit" / "cli.py"))
     assert cli.main(["lab"]) == 2
@@ -218,12 +218,12 @@ def test_lab_without_lessons_says_where_it_looked(tmp_path, monkeypatch, capsys)
 
 
 def _diagnosis(capsys, subject):
-    """What the doctor's table says of one subject: the verdict and the finding."""
+    """Return verdict and finding of one row of the doctor's table."""
     rows = (line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines())
     return next((row[0], row[2]) for row in rows if row[1:2] == [subject])
 
 
-def test_doctor_finds_this_environment_well(capsys):
+def test_doctor_finds_no_problem_in_this_environment(capsys):
     status = cli.main(["doctor"])
     assert (status, capsys.readouterr().out.splitlines()[-1]) == (0, "All is well.")
 
@@ -260,6 +260,6 @@ def test_an_error_of_the_kit_ends_a_command_without_a_stack_trace(monkeypatch, c
     assert capsys.readouterr() == ("", "latentkit evaluate: No model named 'nona'.\n")
 
 
-def test_what_follows_a_command_goes_to_it_untouched(monkeypatch):
+def test_arguments_after_a_command_are_passed_on_unchanged(monkeypatch):
     monkeypatch.setitem(cli.COMMANDS, "train", len)
     assert cli.main(["train", "--help", "-x", "corpus"]) == 3
