@@ -1,7 +1,7 @@
 """Which causal families of transformers `run_layer_lens` and `run_layer_effect` read, at tiny random sizes.
 
     python benchmarks/causal_families.py                 # all families; writes benchmarks/causal_families.md
-    python benchmarks/causal_families.py llama bamba     # some; prints the table
+    python benchmarks/causal_families.py llama bamba     # some; replaces their rows in the table
 
 A family is *read* if the last row of the lens is 0, the effect of ``do="identity"`` is 0, the effect of
 skipping is not, and the greedy tokens equal those found by reading the whole sequence again for each token.
@@ -49,8 +49,8 @@ SIZES: dict[int, str] = {
     "linear_key_head_dim linear_value_head_dim mamba_head_dim d_kv global_head_dim index_head_dim chunk_size "
     "mamba_chunk_size ssm_state_size mamba_dt_rank",
     4: "num_attention_heads n_head n_heads num_heads encoder_attention_heads decoder_attention_heads "
-    "num_experts num_local_experts n_routed_experts moe_num_experts linear_num_value_heads mamba_n_heads "
-    "mamba_num_heads n_mamba_heads index_n_heads index_topk attn_heads",
+    "rotary_dim num_experts num_local_experts n_routed_experts moe_num_experts linear_num_value_heads "
+    "mamba_n_heads mamba_num_heads n_mamba_heads index_n_heads index_topk attn_heads",
     3: "num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers",
     2: "num_key_value_heads num_kv_heads num_experts_per_tok num_experts_per_token top_k_experts moe_topk "
     "moe_top_k moe_k linear_num_key_heads num_selected_experts",
@@ -61,7 +61,25 @@ SIZES: dict[int, str] = {
 TINY = {name: value for value, names in SIZES.items() for name in names.split()}
 
 #: What the table above does not get right, by family.
-EXCEPTIONS: dict[str, dict[str, Any]] = {}
+EXCEPTIONS: dict[str, dict[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1]},
+    "dbrx": {
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4},
+        "ffn_config": {"ffn_hidden_size": 48, "moe_num_experts": 4, "moe_top_k": 2},
+    },
+    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
+    "falcon_h1": {"mamba_d_ssm": 64},
+    "gemma3n_text": {"num_kv_shared_layers": 0},
+    "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention", "mamba"], "mamba_d_head": "auto"},
+    "jamba": {
+        "attn_layer_offset": 1,
+        "attn_layer_period": 2,
+        "expert_layer_offset": 1,
+        "expert_layer_period": 2,
+    },
+    "kimi_linear": {"num_hidden_layers": 4},
+}
 
 
 class Outcome(NamedTuple):
@@ -80,13 +98,18 @@ def tiny_config(family: str) -> Any:
 def _small(config: Any) -> dict[str, Any]:
     """Give every size field of a configuration, and of those inside it, its tiny value."""
     found: dict[str, Any] = {}
-    names = {config.attribute_map.get(f.name, f.name): f.name for f in dataclasses.fields(config)}
+    names = {field.name for field in dataclasses.fields(config)}
     for name in names:
-        value = getattr(config, name, None)
+        try:
+            value = getattr(config, name, None)
+        except Exception:  # an attribute that differs from layer to layer
+            continue
         if isinstance(value, transformers.PretrainedConfig):
             found[name] = {"model_type": value.model_type, **_small(value)}
         elif name in TINY and (isinstance(value, int) or name.endswith("token_id")):
             found[name] = TINY[name]
+    if "kv_lora_rank" in names and "num_key_value_heads" in found:  # latent attention has one key per head
+        found["num_key_value_heads"] = found["num_attention_heads"]
     return found
 
 
@@ -190,7 +213,7 @@ def table(outcomes: dict[str, Outcome]) -> str:
     results = [outcome.result for outcome in outcomes.values()]
     counts = ", ".join(f"{results.count(name)} {name}" for name in sorted(set(results), key=results.index))
     rows = [
-        f"| {family} | {outcome.result} | {outcome.detail.replace('|', chr(92) + '|')} |"
+        f"| {family} | {outcome.result} | {outcome.detail.replace('|', '/')} |"
         for family, outcome in sorted(outcomes.items(), key=lambda item: (item[1].result != "read", item[0]))
     ]
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}, Python "
@@ -216,12 +239,19 @@ def main() -> None:
     parser.add_argument("families", nargs="*")
     chosen = parser.parse_args().families
     torch.set_num_threads(1)
-    outcomes = {}
+    found = {}
     for family in chosen or sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
-        outcomes[family] = guarded(family)
-        print(f"{family:28} {outcomes[family].result:10} {outcomes[family].detail[:150]}", flush=True)
-    if not chosen:
-        TABLE.write_text(table(outcomes), encoding="utf-8")
+        found[family] = guarded(family)
+        print(f"{family:28} {found[family].result:10} {found[family].detail[:150]}", flush=True)
+    earlier = written() if chosen and TABLE.is_file() else {}
+    TABLE.write_text(table({**earlier, **found}), encoding="utf-8")
+
+
+def written() -> dict[str, Outcome]:
+    """Read the outcomes of the table that is there."""
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    rows = [line.strip("| ").split(" | ", 2) for line in lines]
+    return {family: Outcome(result, detail) for family, result, detail in rows}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""For those who add a model: the laws that every recurrent-depth model keeps, checked on it."""
+"""Conformance check for looped models: the laws of the contract, tried on one model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_recurrent_model"]
 def check_recurrent_model(
     model: RecurrentModel[Any], *, token_ids: Sequence[int] = (1, 2, 3, 1, 0), tolerance: float = 1e-4
 ) -> None:
-    """Check that a model keeps the contract of `latentkit.models.contract`.
+    """Check that a model satisfies the contract of `latentkit.models.contract`.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def check_recurrent_model(
     ------
     AssertionError
         Names the first law that is broken: facts, shapes, seeds, purity, causality, unrolled = forward; where
-        the model has the optional verbs also readout in two parts, step in blocks, cache and its size, gate.
+        the model has optional verbs, also readout in two parts, step in blocks, cache and its size, gate.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def _unrolled(model: RecurrentModel[Any], ids: Any, tolerance: float) -> None:
 
 
 def _parts(model: Any, ids: Any, tolerance: float) -> None:
-    """Check ``last_hidden`` and ``head``, where they are."""
+    """Check ``last_hidden`` and ``head``, if present."""
     there = [verb for verb in ("last_hidden", "head") if hasattr(model, verb)]
     if not there:
         return
@@ -187,7 +187,7 @@ def _parts(model: Any, ids: Any, tolerance: float) -> None:
 
 
 def _blocks(model: Any, ids: Any, tolerance: float) -> None:
-    """Check ``step_blocks``, where it is."""
+    """Check ``step_blocks``, if present."""
     if not hasattr(model, "step_blocks"):
         return
     context, state = _run(model, ids, 2)
@@ -201,7 +201,7 @@ def _blocks(model: Any, ids: Any, tolerance: float) -> None:
 
 
 def _cache(model: Any, ids: Any, tolerance: float) -> None:
-    """Check that reading token by token with a cache gives the same logits, whatever room it starts with."""
+    """Check that reading token by token with a cache gives the same logits, with or without reserved room."""
     import torch
 
     if not (hasattr(model, "new_cache") and getattr(model, "causal", True)):
@@ -226,7 +226,7 @@ def _read_with(model: Any, cache: Any, ids: Any, steps: int) -> list[Any]:
 
 
 def _size(model: Any, ids: Any, _tolerance: float) -> None:
-    """Check ``cache_bytes``, where it is: a cache never holds more than was said."""
+    """Check ``cache_bytes``, if present: it is an upper bound of the cache's size."""
     if not (hasattr(model, "new_cache") and hasattr(model, "cache_bytes")):
         return
     tokens = ids.shape[1]
@@ -253,7 +253,7 @@ def _gate(model: Any, ids: Any, tolerance: float) -> None:
 
 
 def _bytes_in(cache: Any, module: Any) -> int:
-    """Add up the tensors that an object leads to, those of the model's own weights left out."""
+    """Add up the sizes of the tensors reachable from an object, without the model's weights."""
     import gc
     from types import FunctionType, ModuleType
 

@@ -1,4 +1,4 @@
-"""The parts that Huginn is built of: norm, rotary embedding, attention, gated MLP, sandwich block.
+"""Parts of Huginn: norm, rotary embedding, attention, gated MLP, sandwich block.
 
 Shapes and the order of roundings are those of the released model, so that its numbers are met exactly.
 """
@@ -18,7 +18,7 @@ __all__ = ["Embedding", "GatedMLP", "KeyValueCache", "Linear", "RMSNorm", "Sandw
 
 
 class KeyValueCache(Protocol):
-    """What attention asks of a cache: take this call's keys and values, give back all of them."""
+    """The cache that attention uses."""
 
     def update(self, key: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store under block ``key`` and return everything stored there, oldest position first."""
@@ -26,7 +26,7 @@ class KeyValueCache(Protocol):
 
 
 class Linear(nn.Linear):
-    """A matrix without starting values: they come from a checkpoint or from `init_weights`.
+    """A linear layer without initial values: they come from a checkpoint or from `init_weights`.
 
     Filling it here would be work done twice, and on torch's meta device, where a checkpoint's module is laid
     out first, it would import a compiler.

@@ -25,7 +25,7 @@ CHAT_TEMPLATE = (
 
 
 def render_chat(messages: Iterable[Mapping[str, str]], *, add_generation_prompt: bool = False) -> str:
-    r"""What the chat template makes of these messages.
+    r"""Render messages as the chat template does.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a model must answer to be traced: five verbs, a few facts, no base class.
+"""The interface of looped models: five verbs and a few facts, without a base class.
 
 The verbs, in the order in which they are called::
 
@@ -11,18 +11,18 @@ The verbs, in the order in which they are called::
 ``state`` is raw: `readout` applies the final norm itself. Every verb runs under ``torch.no_grad`` (not
 ``inference_mode``: derivatives must work) and is pure, but for the cache that a context may carry.
 
-Six more verbs are optional. A model that lacks them is traced all the same; who has them is watched faster,
-decodes with a cache, and can be read out between its blocks::
+Six more verbs are optional. A model without them can be traced; models that have them are traced faster,
+decode with a cache, and can be read out between blocks::
 
-    hidden = model.last_hidden(state, context)        # what the head reads at the last position
+    hidden = model.last_hidden(state, context)        # the input of the head at the last position
     logits = model.head(hidden)                       # the rest of `readout`; of a latent: the logit lens
-    states = model.step_blocks(state, context)        # one `step`, seen after each of its blocks
+    states = model.step_blocks(state, context)        # the state after each block of one `step`
     cache = model.new_cache("full", room=0)           # for `embed(token_ids, cache=cache)`
-    size = model.cache_bytes("full", tokens=9, iterations=64)  # what such a cache will hold
+    size = model.cache_bytes("full", tokens=9, iterations=64)  # size of such a cache
 
     chance = model.exit_probability(state, context)   # of stopping at this state, [batch, token]
 
-They come in groups, `ReadInParts`, `StepInBlocks`, `WithCache` and `ExitGate`, which say what each owes.
+They come in groups: `ReadInParts`, `StepInBlocks`, `WithCache` and `ExitGate`.
 
 Three facts have defaults, which `facts_of` fills in; a model states those that differ:
 
@@ -56,7 +56,7 @@ __all__ = [
 
 
 class Context(Protocol):
-    """What the prelude leaves for the iterations; a model may keep more in it."""
+    """Output of the prelude, used at every iteration; a model may store more in it."""
 
     @property
     def embedding(self) -> Float[Tensor, "batch token hidden"]:
@@ -88,7 +88,7 @@ class RecurrentModel(Protocol[ContextT]):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         ...
 
     @property
@@ -103,7 +103,7 @@ class RecurrentModel(Protocol[ContextT]):
 
     @property
     def context_length(self) -> int:
-        """Longest sequence that the model can take."""
+        """Largest number of tokens."""
         ...
 
     def embed(self, token_ids: Int[Tensor, "batch token"], *, cache: Any = None) -> ContextT:
@@ -111,7 +111,7 @@ class RecurrentModel(Protocol[ContextT]):
         ...
 
     def initial_state(self, context: ContextT, seed: int | None) -> Float[Tensor, "batch token hidden"]:
-        """Draw where the state starts; None means zeros."""
+        """Return the initial state; None means zeros."""
         ...
 
     def step(
@@ -127,13 +127,13 @@ class RecurrentModel(Protocol[ContextT]):
     def readout(
         self, state: Float[Tensor, "batch token hidden"], context: ContextT
     ) -> Float[Tensor, "batch token vocab"]:
-        """Return the logits that the model would give if it stopped here."""
+        """Return the logits for the current state."""
         ...
 
 
 @runtime_checkable
 class ReadInParts(Protocol):
-    """Optional: a readout of the last position only, in two parts. Have both verbs or neither.
+    """Optional: a readout of the last position only, in two parts. A model has both verbs or neither.
 
     ``head(last_hidden(state, context))`` is the last position of ``readout(state, context)``. Decoding keeps
     the hidden vectors of many iterations and gives them to the head together.
@@ -142,7 +142,7 @@ class ReadInParts(Protocol):
     def last_hidden(
         self, state: Float[Tensor, "batch token hidden"], context: Any
     ) -> Float[Tensor, "batch hidden"]:
-        """Return what the head reads at the last position: final norm, coda, final norm."""
+        """Return the head's input at the last position: final norm, coda, final norm."""
         ...
 
     def head(self, hidden: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
@@ -152,7 +152,7 @@ class ReadInParts(Protocol):
 
 @runtime_checkable
 class StepInBlocks(Protocol):
-    """Optional: `step` seen from within, which `run_lens` needs."""
+    """Optional: the states between the blocks of `step`, which `run_lens` needs."""
 
     def step_blocks(
         self, state: Float[Tensor, "batch token hidden"], context: Any
@@ -166,18 +166,18 @@ class StepInBlocks(Protocol):
 
 @runtime_checkable
 class WithCache(Protocol):
-    """Optional: a cache, so that each new token is read once. `cache_bytes` may be left out.
+    """Optional: a cache, so that each new token is read once. `cache_bytes` may be absent.
 
     The cache is handed to ``embed(token_ids, cache=cache)``, whose tokens follow those that it holds, and it
     is the one thing that the verbs change.
     """
 
     def new_cache(self, lookup: str = "full", *, room: int = 0) -> Any:
-        """Return an empty cache: what is seen of tokens that stopped earlier; positions to make room for."""
+        """Return an empty cache, with memory reserved for ``room`` positions."""
         ...
 
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
-        """Return the bytes that such a cache holds in the end; too little would let a run outgrow memory."""
+        """Return an upper bound of the bytes that such a cache holds."""
         ...
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentkit.errors import ModelError
 from latentkit.models.causal import CausalModel
+from latentkit.models.contract import facts_of
 from latentkit.models.readout import ReadoutHead, find_readout_head
 from latentkit.models.structure import FoundCall, block_map, find_calls, rounding_tolerance
 from latentkit.models.unrolled import BlockCall, Handler, Head, Layer, UnrolledModel, bound_call, intercept
@@ -51,7 +52,7 @@ class UnrolledRecurrent:
         self._readout: ReadoutHead | None = find_readout_head(model, state, context)
         # Without a known last layer the logits themselves are compared.
         self.head = self._readout.head if self._readout else Head(lambda logits: logits)
-        self.iterations: int = iterations or getattr(model, "trained_iterations", None) or self._default()
+        self.iterations: int = iterations or facts_of(model).trained_iterations or self._default()
         self.layers = self._label()
 
     def _default(self) -> int:
@@ -204,7 +205,7 @@ def unrolled_model(model: Any, *, iterations: int | None, seed: int | None) -> U
             f"{', '.join(missing)}. Wrap a causal model of transformers in "
             "latentkit.models.causal.CausalModel."
         )
-    if not getattr(model, "causal", True):
+    if not facts_of(model).causal:
         raise ModelError(
             f"In {model.name} earlier positions see later tokens, so one pass does not give the predictions "
             "of step-by-step decoding. Its layers cannot be compared token by token."

@@ -1,4 +1,4 @@
-"""The cache's lookup strategies by name: what a token sees of earlier ones, and what is kept."""
+"""Lookup strategies of the cache, by name: which entries a token reads, and which are kept."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Lookup(NamedTuple):
     Attributes
     ----------
     rule : str
-        What is seen at a position that lacks an entry: one of `LOOKUPS`.
+        Which entry is read at a position that lacks one: one of `LOOKUPS`.
     kind : str
-        How entries share a place: ``""`` not at all, ``"s"``, ``"r"`` or ``"anchor"``.
+        How entries share a slot: ``""`` not at all, ``"s"``, ``"r"`` or ``"anchor"``.
     size : int
         The number that follows ``s`` or ``r``.
     """

@@ -1,4 +1,4 @@
-"""The five verbs of the model contract, over Huginn's architecture."""
+"""The verbs of the model contract for Huginn's architecture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["HuginnContext", "HuginnModel", "load", "position_seed"]
 
 @dataclass(frozen=True)
 class HuginnContext:
-    """What the prelude leaves for the iterations."""
+    """Output of the prelude, used at every iteration."""
 
     embedding: Float[Tensor, "batch token hidden"]
     positions: Int[Tensor, " token"]
@@ -30,7 +30,7 @@ class HuginnContext:
 
 
 class HuginnModel:
-    """A recurrent-depth model that can be watched: see `latentkit.models.contract`.
+    """A recurrent-depth model with the verbs of `latentkit.models.contract`.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class HuginnModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.module.transformer.wte.weight.device
 
     @property
@@ -97,9 +97,9 @@ class HuginnModel:
         Parameters
         ----------
         lookup : str
-            What a token sees of those that stopped earlier, by the names of `latentkit.models.lookup`.
+            Which entries a token reads at positions that stopped earlier; see `latentkit.models.lookup`.
         room : int
-            Positions to make room for at once.
+            Positions for which memory is reserved at once.
         """
         c = self.config
         return IterationCache(
@@ -110,7 +110,7 @@ class HuginnModel:
         )
 
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
-        """Return how much memory a cache takes for so many positions and iterations."""
+        """Return the size in bytes of a cache for so many positions and iterations."""
         c = self.config
         kept = parse_lookup(lookup).iterations_kept(iterations, c.n_layers_in_recurrent_block)
         blocks = c.n_layers_in_prelude + kept * c.n_layers_in_recurrent_block + c.n_layers_in_coda
@@ -176,7 +176,7 @@ class HuginnModel:
     def last_hidden(
         self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
     ) -> Float[Tensor, "batch hidden"]:
-        """Return what the head reads at the last position; ``head(last_hidden(…))`` is its readout."""
+        """Return the head's input at the last position; ``head(last_hidden(…))`` is its readout."""
         return self.module.read_out(state, context.rope, context.cache)[:, -1]
 
     @torch.no_grad()
