@@ -1,4 +1,4 @@
-"""What can go wrong, under one name: every error of the kit is a `LatentkitError`."""
+"""The kit's errors; each is a `LatentkitError`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = [
 
 
 class LatentkitError(Exception):
-    """Parent of every error that latentkit raises on purpose.
+    """Base class of the errors that latentkit raises.
 
-    A message says what was wrong, what was given and what to do.
+    A message states what was wrong, what was given and what to do.
     """
 
 
@@ -32,7 +32,7 @@ class PromptError(ArgumentError):
 
 
 class ModelError(LatentkitError):
-    """A model cannot be found, read or trusted to be what it says it is."""
+    """A model cannot be found or read, or does not match its description."""
 
 
 class FileError(LatentkitError, OSError):
@@ -40,18 +40,18 @@ class FileError(LatentkitError, OSError):
 
 
 class TraceError(LatentkitError, ValueError):
-    """A dataset or file is not a trace, or lacks what was asked of it."""
+    """A dataset or file is not a trace, or lacks a variable that is needed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant, and list them all.
+    """Return a hint with the nearest known name, and all known names.
 
     Parameters
     ----------
     name : str
-        What the user wrote.
+        The name given.
     known : iterable of str
-        What would have been right.
+        The valid names.
 
     Returns
     -------

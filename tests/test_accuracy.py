@@ -92,9 +92,7 @@ def test_true_share_is_within_the_interval_as_often_as_it_says() -> None:
 def test_what_cannot_have_been_counted_is_refused(right: int, of: int) -> None:
     with pytest.raises(ArgumentError) as raised:
         bounds(right, of)
-    assert str(raised.value) == (
-        "Of each number tried, which must be above 0, between none and all can have succeeded."
-    )
+    assert str(raised.value) == ("`right` must lie between 0 and `of`, and `of` must be above 0.")
 
 
 def test_confidence_of_an_interval_is_between_none_and_all() -> None:

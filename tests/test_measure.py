@@ -232,14 +232,12 @@ def test_too_short_a_trace_is_refused() -> None:
     with pytest.raises(ArgumentError) as raised:
         lk.trajectory_kind(moving(np.ones((10, 2))), burn_in=5)
     assert str(raised.value) == (
-        "burn_in is 5 of 10 iterations, and at least six must be left to tell what a trajectory does. "
+        "burn_in is 5 of 10 iterations, and at least six must be left to classify a trajectory. "
         "Pass a number from 0 to 4, or a longer trace."
     )
     with pytest.raises(TraceError) as raised:
         lk.trajectory_kind(distances([1, 2]))
-    assert str(raised.value) == (
-        "This needs the latent states, which the trace does not hold. Run with keep_states=True."
-    )
+    assert str(raised.value) == ("This trace has no latent states. Run with keep_states=True.")
 
 
 # Components

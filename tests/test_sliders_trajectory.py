@@ -130,6 +130,4 @@ def test_what_is_not_there_is_refused(options, message):
 def test_a_trace_without_states_is_refused():
     with pytest.raises(TraceError) as raised:
         lk.slide(made().drop_vars("state"), "trajectory")
-    assert str(raised.value) == (
-        "This needs the latent states, which the trace does not hold. Run with keep_states=True."
-    )
+    assert str(raised.value) == ("This trace has no latent states. Run with keep_states=True.")

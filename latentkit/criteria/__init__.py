@@ -1,6 +1,6 @@
 """Distances, divergences and entropy: one copy of each formula, for numpy and torch arrays alike.
 
-The last axis is reduced; all others are kept. Nothing here knows about tokens or iterations.
+The last axis is reduced; all others are kept. The functions do not depend on tokens or iterations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far one distribution over tokens is from another, and how spread out one is."""
+"""Divergences between distributions over tokens, and their entropy."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def kl_divergence(reference: Array, approximation: Array) -> Array:
     Returns
     -------
     array [...]
-        Nats; zero where both agree, negative only by rounding, infinite where q rules out what p allows.
+        Nats; zero where both agree, negative only by rounding, infinite where q is 0 and p is not.
 
     Examples
     --------
@@ -161,16 +161,16 @@ def _entropy_of_second(_reference: Array, approximation: Array) -> Array:
 
 
 class Divergence(NamedTuple):
-    """How far a distribution is from a reference.
+    """A divergence of a distribution from a reference.
 
     Attributes
     ----------
     between : callable
         From log-probabilities of reference and approximation [..., vocab] to a number each.
     formula : str
-        In words, with ``{p}`` and ``{q}`` for reference and approximation.
+        As text, with ``{p}`` and ``{q}`` for reference and approximation.
     logarithmic : bool
-        Whether it has nats or bits.
+        Whether its unit is nats or bits.
     """
 
     between: Callable[[Array, Array], Array]

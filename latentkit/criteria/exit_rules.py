@@ -1,4 +1,4 @@
-"""When to stop repeating the core: the rules by name."""
+"""Exit rules by name: when to stop repeating the core."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EXIT_RULES", "ExitRule", "minp_log_probs"]
 
 
 class ExitRule(NamedTuple):
-    """When to stop repeating the core: a number for each iteration, held against a threshold.
+    """An exit rule: a value for each iteration, compared with a threshold.
 
     Attributes
     ----------
@@ -24,18 +24,18 @@ class ExitRule(NamedTuple):
     threshold : float
         The default.
     change : callable
-        The number at i, from the last ``width`` summaries.
+        The value at i, computed from the last ``width`` summaries.
     summary : callable
-        What is kept of a state or readout.
+        The part of a state or readout that the rule needs.
     start : callable, optional
-        What stands for the summary at iteration 0; None: the one that is there.
+        Replaces the summary at iteration 0; None keeps it.
     width : int
-        How many iterations one number looks at.
+        Number of iterations that one value depends on.
     hits : int
-        How many times in a row the number must be below the threshold.
+        Number of successive values that must be below the threshold.
     counts : bool
-        ``change`` tells whether something stayed; the number counts how often in a row it did, and the
-        iterations end when it reaches the threshold.
+        ``change`` is whether something stayed the same; the value is the number of successive times, and
+        the iterations end when it reaches the threshold.
     """
 
     reads: str
@@ -49,7 +49,7 @@ class ExitRule(NamedTuple):
 
 
 def minp_log_probs(log_probs: Array) -> Array:
-    """Log-probabilities after those below a tenth of the largest were all set to 1/vocab.
+    """Log-probabilities after every probability below a tenth of the largest is set to 1/vocab.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def minp_log_probs(log_probs: Array) -> Array:
     Returns
     -------
     array [..., vocab]
-        Nats, normalised anew.
+        Nats, normalised again.
     """
     xp = array_namespace(log_probs)
     smallest = xp.max(log_probs, axis=-1, keepdims=True) + math.log(0.1)
@@ -100,8 +100,8 @@ def _uniform(like: Array) -> Array:
 
 
 #: Exit rules by name. All but the last are those of the released code [1]_, with its thresholds and first
-#: values; "acceleration" is the second difference of the state, small twice in a row [2]_; being a length
-#: and no ratio it has no threshold that suits every model, and the default here is a choice of ours.
+#: values; "acceleration" is the second difference of the state, small twice in a row [2]_; it is a
+#: length, not a ratio, so no threshold suits every model; the default here is our choice.
 #:
 #: .. [1] Geiping et al. (2025), arXiv:2502.05171, section 6. .. [2] Pappone et al. (2025), arXiv:2509.23314.
 EXIT_RULES: dict[str, ExitRule] = {

@@ -1,4 +1,4 @@
-"""What an exit rule says about a whole trajectory, and where it would have stopped."""
+"""Exit rules evaluated on a whole trajectory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def exit_threshold(name: str, threshold: Any = None) -> float:
     Raises
     ------
     ArgumentError
-        If the rule is not known, or nothing could be below (or count up to) such a threshold.
+        If the rule is not known, or the threshold is outside its range.
     """
     rule = exit_rule(name)
     if threshold is None:
@@ -62,7 +62,7 @@ def exit_threshold(name: str, threshold: Any = None) -> float:
 
 
 def exit_values(name: str, summaries: Array, *, begins: bool = True) -> Array:
-    """The numbers that an exit rule compares with its threshold, for a whole trajectory.
+    """Values that an exit rule compares with its threshold, for a whole trajectory.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def exit_values(name: str, summaries: Array, *, begins: bool = True) -> Array:
     summaries : array [iteration, ...]
         The rule's summary at iterations 0, 1, …: see `ExitRule`.
     begins : bool
-        Whether the first one is that of iteration 0; False where it comes from the middle.
+        Whether the first summary is that of iteration 0.
 
     Returns
     -------
     array [iteration, ...]
-        NaN where too few iterations lie behind.
+        NaN where the rule needs more iterations before this one.
 
     Examples
     --------
@@ -99,14 +99,14 @@ def exit_values(name: str, summaries: Array, *, begins: bool = True) -> Array:
 
 
 def first_exit(name: str, values: Array, threshold: float | None = None) -> Array:
-    """The iteration at which a rule would have stopped; -1 where it never would.
+    """Iteration at which a rule would have stopped; -1 where it would not have.
 
     Parameters
     ----------
     name : str
         A key of `EXIT_RULES`.
     values : numpy array [iteration, ...]
-        From `exit_values`, iteration 0 first. NaN never stops anything.
+        From `exit_values`, iteration 0 first. NaN never stops.
     threshold : float, optional
         None: the rule's default.
 
@@ -130,7 +130,7 @@ def first_exit(name: str, values: Array, threshold: float | None = None) -> Arra
 
 
 def _run_lengths(stayed: Array) -> list[Array]:
-    """How many of the last entries in a row were true."""
+    """Number of successive true entries up to each place."""
     lengths: list[Array] = []
     for now in stayed:
         lengths.append((lengths[-1] + 1) * now if lengths else 1 * now)

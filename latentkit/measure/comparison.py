@@ -1,4 +1,4 @@
-"""Two traces side by side: which tokens settle later, and how far apart the states are."""
+"""Compare two traces: differences of settling iterations, and distances between their states."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def compare_settling(
     -------
     Dataset [token]
         ``difference``, settling iteration in ``trace`` less that in ``other``, mean over seeds, with ``low``
-        and ``high``; ``later``, "first", "second" or "neither" (the interval holds 0, or there is none);
-        ``censored``, in how many of the runs a token never settled; and over all tokens ``mean_difference``,
-        ``mean_low``, ``mean_high``.
+        and ``high``; ``later``, "first", "second" or "neither" (the interval contains 0, or there is none);
+        ``censored``, the number of runs in which a token never settled; and over all tokens
+        ``mean_difference``, ``mean_low``, ``mean_high``.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def compare_settling(
 
     Notes
     -----
-    A token that never settles counts as settling one iteration after the last one that can be seen: too
-    early, so a difference with ``censored`` above 0 may be larger than it looks. Seeds are paired because
-    both runs start from the same state at each position. With many tokens some intervals miss 0 by chance: 1
-    in 20 at 0.95.
+    A token that never settles counts as settling one iteration after the last one in the trace. That is a
+    lower bound, so a difference with ``censored`` above 0 may be underestimated. Seeds are paired because
+    both runs start from the same state at each position. With many tokens some intervals exclude 0 by
+    chance: 1 in 20 at 0.95.
 
     Examples
     --------
@@ -91,10 +91,9 @@ def compare_settling(
 
 
 def trace_distance(trace: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
-    """How far apart two runs are at each iteration: ‖s_i − s′_i‖, token by token.
+    """Distance between the states of two runs at each iteration: ‖s_i − s′_i‖, for each token.
 
-    Compares a run with one whose state was perturbed, or whose prompt was edited in one token, to see whether
-    the state comes back and how far a change travels.
+    Shows whether a perturbed state returns, or how far a change of one token of the prompt spreads.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Principal components of latent states: axes fitted once, so that every trajectory shares them."""
+"""Principal components of latent states, fitted to all trajectories together."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["principal_components", "states"]
 
 
 def principal_components(trace: xr.Dataset, *, components: int = 3) -> xr.Dataset:
-    """Latent states in the few directions in which they vary most.
+    """Principal components of the latent states.
 
     Parameters
     ----------
     trace : Dataset [token, iteration, hidden]
         A trace run with ``keep_states=True``, with or without a dimension ``seed``.
     components : int
-        How many directions.
+        Number of components.
 
     Returns
     -------
@@ -34,12 +34,12 @@ def principal_components(trace: xr.Dataset, *, components: int = 3) -> xr.Datase
     TraceError
         If the trace has no states.
     ArgumentError
-        If there are not so many directions.
+        If there are fewer directions than that.
 
     Notes
     -----
-    Fitted once on all tokens, iterations (and seeds), so points of different tokens can be compared. The sign
-    of a component is free; here its largest coordinate is positive, so that two runs look alike.
+    Fitted to all tokens, iterations and seeds together, so points of different tokens can be compared. The
+    sign of a component is arbitrary; here its largest coordinate is positive, so that runs are comparable.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def principal_components(trace: xr.Dataset, *, components: int = 3) -> xr.Datase
 def states(trace: xr.Dataset) -> xr.DataArray:
     """Normalised latent states of a trace, float64, the hidden dimension last."""
     if "state" not in getattr(trace, "variables", ()):
-        msg = "This needs the latent states, which the trace does not hold. Run with keep_states=True."
+        msg = "This trace has no latent states. Run with keep_states=True."
         raise TraceError(msg)
     state = trace["state"].transpose(..., "token", "iteration", "hidden").astype(float)
     return state.assign_coords(token=state["token"], iteration=state["iteration"])

@@ -1,4 +1,4 @@
-"""Where rounding ends all approach: the distance that a number format cannot tell from 0."""
+"""Smallest distance that a dtype can resolve."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _ROUNDING = {"bfloat16": 0.004, "float16": 0.0005, "float32": 6e-8, "float64": 1
 
 
 def noise_floor(dtype: str, hidden: int) -> float:
-    """How near two states in a number format come before rounding decides: the floor of distances.
+    """Smallest distance between two states that a dtype can resolve.
 
     Parameters
     ----------
     dtype : str
-        ``"bfloat16"``, ``"float16"``, ``"float32"`` or ``"float64"``; ``"torch.bfloat16"`` will do.
+        ``"bfloat16"``, ``"float16"``, ``"float32"`` or ``"float64"``; ``"torch.bfloat16"`` is accepted too.
     hidden : int
         Channels of a state.
 
     Returns
     -------
     float
-        A distance ‖s − s*‖ of normalised states: rounding of one coordinate times √hidden. It is an order of
-        magnitude, not a bound: a map that is nearly neutral adds up many roundings.
+        A distance ‖s − s*‖ of normalised states: the rounding error of one coordinate times √hidden. It is an
+        order of magnitude, not a bound: a core that hardly contracts accumulates rounding errors.
 
     Raises
     ------
     ArgumentError
-        If the format is not known, or ``hidden`` is not positive.
+        If the dtype is not known, or ``hidden`` is not positive.
 
     Notes
     -----
-    A normalised state has coordinates of about 1, so each is known to half the gap between neighbouring
-    numbers there: 2⁻⁸ ≈ 0.004 in bfloat16, which keeps eight significant bits.
+    A normalised state has coordinates of about 1, so each has an error of up to half the spacing of floats
+    there: 2⁻⁸ ≈ 0.004 in bfloat16, which has eight significant bits.
 
     Examples
     --------
-    Huginn-0125 runs in bfloat16 with 5,280 channels; its start is about 100 away from the limit:
+    Huginn-0125 runs in bfloat16 with 5,280 channels; its initial distance is about 100:
 
     >>> round(noise_floor("bfloat16", 5280), 2)
     0.29
@@ -59,18 +59,18 @@ def noise_floor(dtype: str, hidden: int) -> float:
 
 
 def measured_floor(trace: xr.Dataset) -> xr.DataArray:
-    """How near the states of a run really came: each token's median distance over its last iterations.
+    """Median distance of each token over its last iterations.
 
     Parameters
     ----------
     trace : Dataset [token, iteration]
-        A trace from ``run_recurrence``, long enough for the states to have come to rest.
+        A trace from ``run_recurrence``, long enough for the states to settle.
 
     Returns
     -------
     DataArray [token]
-        Median over the second half of the iterations, the limit itself left out. A floor only where nothing
-        falls any more; compare it with `noise_floor`. 0 where the state came to a standstill.
+        Median over the second half of the iterations, without the limit. It is a floor only where distances
+        no longer fall; compare it with `noise_floor`. 0 where the state no longer changes.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def measured_floor(trace: xr.Dataset) -> xr.DataArray:
 
 
 def trace_floor(trace: xr.Dataset) -> float | None:
-    """`noise_floor` of a trace by its attributes; None where it does not say its dtype or size.
+    """`noise_floor` of a trace by its attributes; None where it does not state its dtype or size.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A share of right answers and how well so many problems know it."""
+"""Share of right answers with a confidence interval."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
     Parameters
     ----------
     right : DataArray [...]
-        How many succeeded.
+        Number of successes.
     of : DataArray or int
-        How many were tried.
+        Number of trials.
     confidence : float
         Between 0 and 1.
 
@@ -32,14 +32,13 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
     Raises
     ------
     ArgumentError
-        If ``confidence`` is not between 0 and 1, nothing was tried, or more succeeded than were tried.
+        If ``confidence`` is not between 0 and 1, or not 0 ≤ ``right`` ≤ ``of`` and ``of`` > 0.
 
     Notes
     -----
-    The interval holds every true share from which the one seen is no further than usual [1]_. Unlike the
-    share plus and minus its standard error it has a length where all or none succeed, and never leaves
-    [0, 1]; it is among those recommended, for few trials too [2]_. It supposes that the trials are
-    independent.
+    The interval contains every true share that a score test does not reject [1]_. Unlike the share plus and
+    minus its standard error it has a positive length where all or none succeed, and lies within [0, 1]; it is
+    recommended for few trials too [2]_. The trials must be independent.
 
     References
     ----------
@@ -59,7 +58,7 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
         raise ArgumentError(msg)
     tried = xr.zeros_like(right, dtype=float) + of
     if not ((tried > 0) & (right >= 0) & (right <= tried)).all():
-        msg = "Of each number tried, which must be above 0, between none and all can have succeeded."
+        msg = "`right` must lie between 0 and `of`, and `of` must be above 0."
         raise ArgumentError(msg)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = right / tried

@@ -1,4 +1,4 @@
-"""Where a chosen token stands among the readouts, iteration by iteration."""
+"""Rank of a chosen token in the readouts, iteration by iteration."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
     trace : Dataset [..., iteration, rank]
         From ``run_decoding``, ``run_lens`` or ``run_recurrence``, with readouts.
     token : str or int
-        The token's text as it was decoded, its leading space with it, or its id.
+        The token's text as decoded, including a leading space, or its id.
 
     Returns
     -------
     DataArray [..., iteration]
-        Known everywhere for a token that was watched (``watch=`` of ``run_decoding`` and ``run_lens``).
-        For others NaN where the token is not among the readouts that the trace keeps. The attribute
-        ``kept`` says how many these are; 0 stands for all.
+        Known everywhere for a watched token (``watch=`` of ``run_decoding`` and ``run_lens``). For others NaN
+        where the token is not among the readouts in the trace. The attribute ``kept`` is the number of these
+        readouts; 0 means all.
 
     Raises
     ------
     TraceError
-        If the trace has no readouts, or the token is nowhere among them.
+        If the trace has no readouts, or none of them is the token.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
         raise TraceError(msg)
     readouts = trace[source]
     need_dim(readouts, "rank", "Pass a trace with all the readouts that it keeps.")
-    # One by one: numpy drops a NUL at the end of a text that it compares with an array.
+    # Element by element: numpy drops a trailing NUL of a text that it compares with an array.
     found = xr.apply_ufunc(np.frompyfunc(lambda each: each == token, 1, 1), readouts).astype(bool)
     if not found.any():
         raise TraceError(_nowhere(readouts, token))

@@ -1,4 +1,4 @@
-"""How fast a distance falls: a robust line through its logarithm."""
+"""Contraction rate: a robust line fitted to the logarithm of the distance."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from latentkit.measure.settling import distances
 
 __all__ = ["contraction_rate", "theil_sen"]
 
-_FLOORS = (
-    6.0  # distances nearer than so many noise floors are rounding: they wander about two to three of them
-)
-_FEWEST = 3  # points for a line that says something
+_FLOORS = 6.0  # in noise floors; smaller distances are rounding errors, which reach two to three of them
+_FEWEST = 3  # points that a fit needs
 
 
 def contraction_rate(
@@ -27,16 +25,16 @@ def contraction_rate(
     trace : Dataset [token, iteration]
         A trace from ``run_recurrence``, with or without a dimension ``seed``.
     iterations : slice, optional
-        Iterations to fit, a Python slice. By default 1 to half of the limit: nearer to it, distances are
-        too small because s* is itself still on its way.
+        Iterations to fit, a Python slice. By default 1 to half of the limit: closer to it, distances are too
+        small because s* has not converged either.
     floor : float, optional
-        Distance from which on nothing is fitted. By default six times `noise_floor` of the trace's dtype,
-        or 0 where the trace does not say its dtype and size.
+        Distance below which the fit ends. By default six times `noise_floor` of the trace's dtype, or 0 where
+        the trace does not state its dtype and size.
 
     Returns
     -------
     Dataset [token]
-        ``rate`` per iteration (below 1: approach, 0.7 means 30 % nearer each time; NaN with fewer than three
+        ``rate`` per iteration (0.7 means that the distance falls by 30 % each time; NaN with fewer than three
         points); ``first`` and ``last`` iteration and number of ``points`` that were fitted; ``misfit``,
         median of the absolute residuals of the natural logarithm (large where no exponential fits);
         ``floor``.
@@ -50,9 +48,9 @@ def contraction_rate(
 
     Notes
     -----
-    The slope is that of Theil and Sen, the median of the slopes of all pairs of points: up to 29 % of
-    outliers do not move it far [1]_. A token is cut off at the first iteration at the floor, as what comes
-    after is rounding.
+    The slope is the Theil–Sen estimate, the median of the slopes of all pairs of points: it is robust
+    against up to 29 % of outliers [1]_. The fit of a token ends at the first iteration at the floor, because
+    later distances are rounding errors.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Where a text stands in a trace: the tokens that cover it."""
+"""The tokens of a trace that cover a text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latentkit.errors import ArgumentError, TraceError
 
 __all__ = ["token_slice"]
 
-# How a trace writes a byte that is no whole character.
+# A byte that is not a whole character, as written in a trace.
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _QUOTED = 40  # characters of a text that a message repeats
 
@@ -23,10 +23,10 @@ def token_slice(trace: xr.Dataset, text: str, *, occurrence: int = 0) -> slice:
     trace : Dataset
         With ``token_text`` over ``token``, as from ``run_recurrence``.
     text : str
-        What to look for in the texts of all tokens put together, letter by letter. Mind the leading space
-        that most words carry: with it the slice begins at the word's own token.
+        The text to find in the concatenated texts of all tokens, letter by letter. Most words have a leading
+        space; with it the slice begins at the word's own token.
     occurrence : int
-        Which one, where the text stands there several times: 0 is the first, −1 the last.
+        Which occurrence, where there are several: 0 is the first, −1 the last.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def token_slice(trace: xr.Dataset, text: str, *, occurrence: int = 0) -> slice:
     TraceError
         If the dataset has no token texts.
     ArgumentError
-        If the text is empty, or does not stand there (so often).
+        If the text is empty, or does not occur (that often).
 
     Notes
     -----

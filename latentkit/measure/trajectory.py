@@ -1,4 +1,4 @@
-"""What a trajectory does in the end: stays, goes round, slides on, or neither."""
+"""Kind of a trajectory: fixed point, orbit, slider, or not settled."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from latentkit.measure.settling import RELATIVE
 
 __all__ = ["trajectory_kind"]
 
-_RETURN = 0.25  # of the farthest excursion: back so near counts as returned
+_RETURN = 0.25  # of the farthest excursion: a distance below counts as a return
 _CORRELATED = 0.5
-_LASTING = 0.8  # later half over earlier half of the window: an orbit and a slider do not fade
+_LASTING = 0.8  # step size, later over earlier half: those of an orbit or a slider do not shrink
 _STRAIGHT = 0.5  # net displacement over path; a half circle has 0.64
 _FLOORS = 3.0
 
 _NAMES = {
-    "kind": "what the trajectory does",
+    "kind": "kind of the trajectory",
     "period": "period by return distance",
     "return_ratio": "distance after one period over the farthest excursion",
     "period_by_correlation": "period by autocorrelation",
@@ -36,19 +36,19 @@ _NAMES = {
 def trajectory_kind(
     trace: xr.Dataset, *, burn_in: int | None = None, relative: float = RELATIVE, longest: int | None = None
 ) -> xr.Dataset:
-    """What each token's state does once the beginning is over: fixed point, orbit, slider, or not settled.
+    """Kind of each token's trajectory after a burn-in: fixed point, orbit, slider, or not settled.
 
     Parameters
     ----------
     trace : Dataset [token, iteration, hidden]
         A trace run with ``keep_states=True``, with or without a dimension ``seed``.
     burn_in : int, optional
-        Iterations at the beginning that do not count; half of them by default.
+        Iterations at the beginning to leave out; half of them by default.
     relative : float
         An amplitude below this share of the token's distance between its first state and the middle of the
-        window counts as standing still.
+        window counts as a fixed point.
     longest : int, optional
-        Longest period to look for; by default a third of the window, so that three rounds are seen.
+        Longest period to search; by default a third of the window, which then holds three periods.
 
     Returns
     -------
@@ -68,10 +68,10 @@ def trajectory_kind(
     Notes
     -----
     In this order: a *fixed point* has an amplitude below the threshold, or below three noise floors of the
-    dtype. An *orbit* goes away and returns: D_p, the median of ‖s_i − s_{i−p}‖, falls to a quarter of the
-    largest D_q with q < p, and the steps do not fade. A *slider* goes on in one direction, its steps not
-    fading. The rest is *not settled*: more iterations may decide. The words are those of [1]_, section 7; the
-    thresholds are ours.
+    dtype. An *orbit* returns to its states: D_p, the median of ‖s_i − s_{i−p}‖, falls to a quarter of the
+    largest D_q with q < p, and the steps do not shrink. A *slider* moves in one direction with steps that do
+    not shrink. All others are *not settled*: more iterations may decide. The names are those of [1]_,
+    section 7; the thresholds are our choice.
 
     References
     ----------
@@ -89,8 +89,8 @@ def trajectory_kind(
     burn_in = count // 2 if burn_in is None else burn_in
     if not 0 <= burn_in <= count - 6:
         msg = (
-            f"burn_in is {burn_in!r} of {count} iterations, and at least six must be left to tell what a "
-            f"trajectory does. Pass a number from 0 to {count - 6}, or a longer trace."
+            f"burn_in is {burn_in!r} of {count} iterations, and at least six must be left to "
+            f"classify a trajectory. Pass a number from 0 to {count - 6}, or a longer trace."
         )
         raise ArgumentError(msg)
     longest = max(2, (count - burn_in) // 3) if longest is None else min(longest, count - burn_in - 2)
@@ -135,7 +135,7 @@ def _kind(
 
 
 def _period_by_return(window: np.ndarray[Any, Any], longest: int) -> tuple[float, float]:
-    """Smallest lag after which the state is back near to where it was, having been away."""
+    """Smallest lag after which the state has left and returned."""
     lags = range(1, longest + 2)
     apart = [float(np.median(np.linalg.norm(window[lag:] - window[:-lag], axis=-1))) for lag in lags]
     farthest = np.maximum.accumulate(apart)

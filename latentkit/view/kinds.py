@@ -36,8 +36,8 @@ class Grid:
     dims : (str, str)
         Rows and columns.
     heading : mapping
-        Words for the page: what a row and a column are called, the axis, the colour map to begin with, and
-        which token a readout is a guess of ("next", "own", or None without readouts).
+        Texts for the page: names of a row, a column and the axis; the initial colour map; and which token a
+        readout predicts ("next", "own", or None without readouts).
     """
 
     name: str
@@ -45,22 +45,22 @@ class Grid:
     heading: Mapping[str, Any]
 
     def words(self) -> dict[str, Any]:
-        """Say what stands on the axes."""
+        """Kind and texts of the axes."""
         return {"kind": self.name, **self.heading}
 
     def ordered(self, trace: xr.Dataset, name: str) -> xr.DataArray:
-        """Take a variable with rows first, then columns."""
+        """Return a variable with the rows first, then the columns."""
         return trace[name].transpose(*self.dims, ...)
 
     def rows(self, trace: xr.Dataset) -> dict[str, Any]:
-        """Positions of the rows, the texts on their left and the numbers on their right."""
+        """Positions of the rows, their labels on the left and numbers on the right."""
         texts = [visible_token(str(text)) for text in trace["token_text"].values.tolist()]
         positions = trace[self.dims[0]].values.tolist()
         beside = trace["position"].values.tolist() if "position" in trace.coords else positions
         return {"rows": positions, "labels": texts, "beside": beside}
 
     def columns(self, trace: xr.Dataset) -> dict[str, Any]:
-        """Positions of the columns, with their names where they are not just numbers."""
+        """Positions of the columns, with their labels where they are not numbers."""
         return {"columns": trace[self.dims[1]].values.tolist(), "columnLabels": None}
 
     def limit_column(self, trace: xr.Dataset, columns: list[int]) -> int | None:
@@ -69,7 +69,7 @@ class Grid:
         return columns.index(limit) if limit in columns and len(columns) > 1 else None
 
     def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
-        """What can be shown in colour, with the words for its scale."""
+        """Variables that colour can show, with the label and units of their scale."""
         names = [name for name in _SHOWN if name in trace.variables]
         return [
             {
