@@ -28,7 +28,7 @@ ARGS ?=
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help lab test lint notebooks nano constraints clean
+.PHONY: help lab test lint lint-js notebooks nano constraints clean
 
 help:
 	@sed -n '4,12s/^#   //p' Makefile
@@ -44,6 +44,14 @@ lint: $(VENV)/.test
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+	@$(MAKE) --no-print-directory lint-js
+
+# Formatter, linter and type check of the explorer's JavaScript, where npm can install them.
+lint-js:
+	@if ! command -v npm >/dev/null; then echo "JavaScript is not linted: npm is missing." >&2; \
+	elif [ package.json -nt node_modules/.package-lock.json ] && ! npm install --silent --no-package-lock --no-audit --no-fund; then \
+	  echo "JavaScript is not linted: npm could not install its tools." >&2; \
+	else node_modules/.bin/biome check && node_modules/.bin/tsc; fi
 
 notebooks: $(VENV)/.test
 	$(python) .ci/notebooks.py $(ARGS)
@@ -90,6 +98,6 @@ constraints:
 	rm -rf .venv-constraints
 
 clean:
-	rm -rf $(VENV) .venv-* build dist test-results *.egg-info \
+	rm -rf $(VENV) .venv-* node_modules build dist test-results *.egg-info \
 	  .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

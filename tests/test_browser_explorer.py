@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -23,9 +24,7 @@ from test_trace import HOSTILE, make_trace
 from test_trace_explorer import layers, wander
 
 import latentkit as lk
-from latentkit import criteria, measure
-from latentkit.explorer import page as static
-from latentkit.view import kinds
+from latentkit import measure
 
 pytestmark = IN_BROWSER
 
@@ -161,6 +160,90 @@ def test_a_click_chooses_the_cell_under_the_pointer_and_hovering_only_shows_it(s
         expect(iteration(page)).not_to_have_value("20")
 
 
+def test_hovering_changes_the_curve_too_and_leaving_restores_it(saved):
+    with saved(lk.explore(wander(), iteration=20, token=11)) as page:
+        cells, curve = page.get_by_role("application"), page.locator("canvas.lk-curve")
+        expect(curve).to_have_attribute("aria-label", re.compile("^Token 11 “ word11”: Distance"))
+        before = pixels(curve)
+        cells.hover(position={"x": 200, "y": 26 + 22 * 3.5})
+        expect(curve).to_have_attribute("aria-label", re.compile("^Token 3 “ word3”: Distance"))
+        page.mouse.move(5, 5)
+        expect(curve).to_have_attribute("aria-label", re.compile("^Token 11 “ word11”: Distance"))
+        repainted(page)
+        assert (pixels(curve) == before).all()
+
+
+def test_on_a_touch_screen_pictures_scroll_and_a_tap_selects(browser, tmp_path):
+    path = lk.explore(wander(60, 64), iteration=20, token=11).save_html(tmp_path / "page.html")
+    context = browser.new_context(viewport={"width": 400, "height": 700}, has_touch=True, is_mobile=True)
+    try:
+        page = context.new_page()
+        page.goto(path.as_uri())
+        cells, stops = page.locator("canvas.lk-cells"), page.locator(".lk-stop")
+        cells.wait_for()
+        before = (iteration(page).input_value(), stops.inner_text())
+        for selector, top in (("canvas.lk-cells", 300), ("canvas.lk-curve", 800)):
+            page.evaluate("top => scrollTo(0, top)", top)
+            _swipe_up(page, selector)
+            page.wait_for_function("least => scrollY > least", arg=top + 80)
+        assert (iteration(page).input_value(), stops.inner_text()) == before
+        page.evaluate("scrollTo(0, 800)")
+        _swipe_up(page, ".lk-handle")
+        expect(stops).not_to_have_text(before[1])
+        assert page.evaluate("scrollY") == 800
+        cells.tap(position={"x": 150, "y": 300})
+        expect(iteration(page)).not_to_have_value(before[0])
+    finally:
+        context.close()
+
+
+def _swipe_up(page: Page, selector: str) -> None:
+    """Move a finger up by 150 pixels from the middle of an element, or from the lower part of the screen."""
+    box = page.locator(selector).bounding_box()
+    x, y = box["x"] + 10, min(max(box["y"], 0) + min(box["height"] / 2, 300), 600)
+    session = page.context.new_cdp_session(page)
+    for kind, distance in (("touchStart", 0), *(("touchMove", d) for d in range(10, 160, 10))):
+        point = {"x": x, "y": y - distance}
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_on_a_narrow_screen_panels_are_stacked_with_the_bar_below(browser, tmp_path):
+    path = lk.explore(wander(), wander(seed=1), iteration=3).save_html(tmp_path / "page.html")
+    page = browser.new_page(viewport={"width": 400, "height": 900})
+    try:
+        page.goto(path.as_uri())
+        cells = page.locator("canvas.lk-cells")
+        cells.first.wait_for()
+        repainted(page)
+        first, second = (cells.nth(i).bounding_box() for i in range(2))
+        assert first["x"] == second["x"]
+        assert second["y"] > first["y"] + first["height"]
+        assert second["height"] == first["height"] + 48  # the colour bar and its label
+        assert first["width"] == second["width"] <= 400
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.set_viewport_size({"width": 1280, "height": 900})
+        repainted(page)
+        repainted(page)  # a new size is noticed in one frame, and painted in the next one
+        first, second = (cells.nth(i).bounding_box() for i in range(2))
+        assert first["y"] == second["y"]
+        assert first["height"] == second["height"]
+        assert second["width"] == first["width"] + 70
+    finally:
+        page.close()
+
+
+def test_an_end_that_the_scale_cannot_show_is_automatic(saved):
+    """vmin=0 on a logarithmic scale once blanked every cell."""
+    explorer = lk.explore(wander(), scale="linear", vmin=0, vmax=10)
+    explorer.scale = "log"
+    with saved(explorer) as page:
+        cells = page.get_by_role("application")
+        colours = {tuple(one) for one in pixels(cells)[100, 100:600:5]}
+        assert len(colours) > 10
+        expect(page.get_by_label("Maximum")).to_have_value("10")
+
+
 def test_the_range_of_tokens_has_two_native_sliders(saved):
     with saved(lk.explore(wander())) as page:
         page.get_by_role("slider", name="First token shown").press("ArrowRight")
@@ -185,7 +268,7 @@ def test_the_threshold_moves_by_key_and_by_pointer_and_goes_back(saved):
         page.mouse.move(curve["x"] + 300, curve["y"] + 45, steps=4)
         page.mouse.up()
         expect(said).not_to_have_text(lower)
-        page.get_by_role("button", name="Usual threshold").click()
+        page.get_by_role("button", name="Default threshold").click()
         expect(said).to_have_text(usual)
 
 
@@ -194,7 +277,7 @@ def test_colour_may_show_another_variable(saved, variable):
     with saved(lk.explore(wander())) as page:
         cells = page.get_by_role("application")
         before = pixels(cells)
-        page.get_by_label("Colour shows").select_option(variable)
+        page.get_by_label("Variable").select_option(variable)
         repainted(page)
         assert (pixels(cells) != before).any()
         wanted = "linear" if variable == "entropy" else "log"
@@ -205,20 +288,20 @@ def test_colour_map_scale_and_limits_change_the_picture(saved):
     with saved(lk.explore(wander())) as page:
         cells = page.get_by_role("application")
         seen = [pixels(cells)]
-        for label, option in (("Colours", "cividis"), ("Scale", "linear"), ("Limits", "fixed")):
+        for label, option in (("Colour map", "cividis"), ("Scale", "linear"), ("Limits", "fixed")):
             page.get_by_role("combobox", name=label, exact=True).select_option(option)
             repainted(page)
             seen.append(pixels(cells))
-        page.get_by_label("Highest").fill("1000")
-        page.get_by_label("Highest").press("Enter")
+        page.get_by_label("Maximum").fill("1000")
+        page.get_by_label("Maximum").press("Enter")
         repainted(page)
         seen.append(pixels(cells))
         changed = [(a != b).any() for a, b in pairwise(seen)]
         assert changed == [True, True, False, True]  # fixed begins with what the automatic ones were
-        page.get_by_label("Lowest").fill("2000")
-        page.get_by_label("Lowest").press("Enter")
-        assert page.get_by_label("Lowest").evaluate("one => one.validationMessage") == (
-            "The lowest must be below the highest."
+        page.get_by_label("Minimum").fill("2000")
+        page.get_by_label("Minimum").press("Enter")
+        assert page.get_by_label("Minimum").evaluate("one => one.validationMessage") == (
+            "The minimum must be below the maximum."
         )
 
 
@@ -228,7 +311,7 @@ def test_the_colours_of_cells_are_those_of_matplotlib(saved):
 
     trace = make_trace(["a", "b"], 1)
     trace["distance"] = (("token", "iteration"), np.array([[100, 10], [1, 3]], np.float32), {})
-    with saved(lk.explore(trace, limits=[1.0, 100.0], token=0, iteration=0)) as page:
+    with saved(lk.explore(trace, vmin=1, vmax=100, token=0, iteration=0)) as page:
         found = page.evaluate(COLOURS_OF_CELLS)
     norm = LogNorm(1, 100)
     for value, colour in zip([10, 1, 3], found[1:], strict=True):
@@ -371,69 +454,6 @@ def test_hostile_tokens_are_shown_and_do_nothing(saved):
         expect(cursor(page)).to_contain_text("“<0xF0>”")
         assert page.locator("img").count() == 0
         assert page.locator("script").count() == 1
-
-
-# What the browser works out by itself
-
-
-def test_settling_in_the_browser_is_that_of_measure(browser):
-    trace = wander(80, 40)
-    inside = trace.assign_attrs(limit=40)
-    reached = float(trace.distance[0, -1])  # the last distance of a token: not below itself
-    for data, limit in ((trace, None), (inside, 40)):
-        for threshold in (None, 0.05, 1.0, reached):
-            expected = measure.settling_iteration(data, threshold=threshold).values
-            first = data.distance.values[:, :1].astype(float)
-            below = 0.01 * first if threshold is None else np.full_like(first, threshold)
-            asked = [data.distance.values.tolist(), below.ravel().tolist(), limit]
-            found = [np.nan if one is None else one for one in _in_browser(browser, SETTLED, asked)]
-            np.testing.assert_array_equal(np.array(found), expected)
-            assert threshold == reached or np.isfinite(expected).sum() > 10
-
-
-@pytest.mark.parametrize(
-    ("name", "threshold"),
-    [("entropy-diff", 0.5), ("argmax-stability", 3), ("acceleration", 0.7)],
-)
-def test_exits_in_the_browser_are_those_of_measure(browser, name, threshold):
-    trace = wander(80, 40)
-    if name == "acceleration":  # below the threshold twice in a row; told by what a decoding records
-        values = trace.distance.values[..., None].copy()
-        values[::5, 3:5] = threshold  # in the precision of the values it is not below itself
-        trace = trace.rename(token="generated_token").assign_coords(criterion=[name])
-        trace["exit_value"] = (("generated_token", "iteration", "criterion"), values)
-    for given in (None, threshold):
-        rule = criteria.exit_rule(name)
-        table = kinds.grid_of(trace).exit_values(trace)[name] if "token" in trace.dims else values[..., 0]
-        asked = [
-            [[None if np.isnan(one) else float(one) for one in row] for row in table],
-            {"counts": rule.counts, "hits": rule.hits},
-            rule.threshold if given is None else given,
-        ]
-        exits = _in_browser(browser, EXITS, asked)
-        expected = measure.exit_iteration(trace, name, given).exit_iteration.values.tolist()
-        assert [40 if one is None else one for one in exits] == expected
-        assert len(set(expected)) > 2
-
-
-def _in_browser(browser: Browser, what: str, asked: list):
-    """Let the explorer's own functions answer; everything goes as JSON, NaN as null."""
-    module = static.module().replace("export default", "void")
-    page = browser.new_page()
-    try:
-        answer = page.evaluate(
-            f"(written) => {{ {module}\nconst asked = JSON.parse(written);\n{what} }}", json.dumps(asked)
-        )
-        return json.loads(answer)
-    finally:
-        page.close()
-
-
-SETTLED = """const [rows, below, skip] = asked;
-return JSON.stringify(rows.map((row, i) => settledColumn(row, below[i], skip)));"""
-EXITS = """const [rows, rule, threshold] = asked;
-const known = rows.map((row) => row.map((value) => value ?? NaN));
-return JSON.stringify(known.map((row) => exitColumn(row, rule, threshold)));"""
 
 
 # Notebooks
@@ -586,8 +606,6 @@ def test_the_notebook_as_html_explores_without_a_network(lab, browser, tmp_path)
 
 def _without_libraries(written: str) -> str:
     """Take out the libraries that nbconvert asks a network for, whatever a notebook holds."""
-    import re
-
     return re.sub(r'<script[^>]* src="[^"]*"></script>', "", written)
 
 
@@ -609,11 +627,11 @@ def test_a_prompt_is_run_and_stopped_while_the_kernel_stays_free(lab, browser):
         run.press("Enter")
         explorer = page.locator(".latentkit-explorer")
         expect(explorer).to_be_visible()
-        expect(explorer.get_by_label("Colour shows")).to_have_value("step_size")
+        expect(explorer.get_by_label("Variable")).to_have_value("step_size")
         expect(run).to_be_disabled()
         stop.press("Enter")
         expect(page.get_by_role("status").filter(has_text="Stopped: the limit is iteration")).to_be_visible()
-        expect(explorer.get_by_label("Colour shows")).to_have_value("distance")
+        expect(explorer.get_by_label("Variable")).to_have_value("distance")
         expect(run).to_be_enabled()
         boxes.first.fill("One two three")
         page.locator(".widget-text input").first.fill("9")

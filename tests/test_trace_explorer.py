@@ -19,8 +19,7 @@ from test_trace import HOSTILE, make_trace
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.explorer import live as watched
-from latentkit.explorer import page
+from latentkit.explorer import reporting
 from latentkit.explorer.data import pack, unpack_header
 from latentkit.view.labels import visible_token
 
@@ -87,7 +86,7 @@ def lenses():
 
 
 def unpacked(block):
-    """What static/numbers.js reads, in Python: the header and its arrays."""
+    """Read a block as static/trace/data.js does: the header and its arrays."""
     raw = zlib.decompress(block)
     header = unpack_header(block)
     start = 4 + int.from_bytes(raw[:4], "little")
@@ -236,7 +235,7 @@ def test_two_traces_offer_what_both_have():
     with pytest.raises(ArgumentError) as raised:
         lk.explore(layers(), reverse)
     assert str(raised.value) == (
-        "There is nothing that all these traces can show; they hold kl and js. Explore each by itself."
+        "These traces have no variable in common; they have kl and js. Explore each by itself."
     )
 
 
@@ -247,13 +246,14 @@ def test_it_begins_at_the_last_cell_with_all_tokens():
     explorer = lk.explore(wander().isel(token=slice(2, 8)))
     assert (explorer.iteration, explorer.token, explorer.token_range) == (20, 7, [2, 7])
     assert (explorer.variable, explorer.colormap, explorer.scale) == ("distance", "viridis", "")
-    assert (explorer.limits, explorer.criterion, explorer.threshold) == (None, "", None)
+    assert (explorer.vmin, explorer.vmax) == (None, None)
+    assert (explorer.criterion, explorer.threshold) == ("", None)
 
 
 def test_it_begins_where_it_is_told_to():
-    explorer = lk.explore(wander(), tokens=slice(3, 6), iteration=4, variable="kl", limits=[0.1, 10])
+    explorer = lk.explore(wander(), tokens=slice(3, 6), iteration=4, variable="kl", vmin=0.1, vmax=10)
     assert (explorer.token_range, explorer.token, explorer.iteration) == ([3, 5], 5, 4)
-    assert (explorer.variable, explorer.limits) == ("kl", [0.1, 10])
+    assert (explorer.variable, explorer.vmin, explorer.vmax) == ("kl", 0.1, 10)
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,16 @@ def test_it_begins_where_it_is_told_to():
             "criterion is 'kl', which this explorer does not have. "
             "Known: '', 'argmax-stability', 'entropy-diff'.",
         ),
-        ({"limits": [2, 1]}, "limits must be two numbers, the lower one first, got [2.0, 1.0]."),
-        ({"limits": [1, 1]}, "limits must be two numbers, the lower one first, got [1.0, 1.0]."),
+        ({"vmin": 2, "vmax": 1}, "vmin must be below vmax, got vmin=2.0 and vmax=1.0."),
+        ({"vmin": 1, "vmax": 1}, "vmin must be below vmax, got vmin=1.0 and vmax=1.0."),
+        (
+            {"vmin": 0, "vmax": 10},
+            "vmin must be above 0 on a logarithmic scale, got 0.0. Pass scale='linear' to show 0.",
+        ),
+        (
+            {"vmax": float("inf")},
+            "vmax must be a finite number, or None for the automatic limit, got inf.",
+        ),
         (
             {"token_range": [5, 3]},
             "token_range must be two of the tokens 0 to 11, the lower one first, got [5, 3].",
@@ -293,7 +301,7 @@ def test_it_begins_where_it_is_told_to():
         (
             {"colour": "viridis"},
             "An explorer has no 'colour'. Did you mean 'colormap'? Known: 'colormap', 'criterion', "
-            "'iteration', 'limits', 'scale', 'theme', 'threshold', 'token', 'token_range', 'variable'.",
+            "'iteration', 'scale', 'theme', 'threshold', 'token', 'token_range', 'variable', 'vmax', 'vmin'.",
         ),
     ],
 )
@@ -301,6 +309,15 @@ def test_a_choice_without_meaning_is_refused_in_words(choice, message):
     with pytest.raises(ArgumentError) as raised:
         lk.explore(wander(), **choice)
     assert str(raised.value) == message
+
+
+def test_a_scale_that_is_linear_may_begin_at_zero():
+    assert lk.explore(wander(), vmin=0, scale="linear").vmin == 0
+    assert lk.explore(wander(), vmin=-1, variable="entropy").vmin == -1
+    explorer = lk.explore(wander())
+    with pytest.raises(ArgumentError, match="vmin must be above 0"):
+        explorer.vmin = 0
+    assert explorer.vmin is None
 
 
 def test_a_range_without_a_token_is_refused():
@@ -426,12 +443,6 @@ def test_a_missing_folder_is_named(tmp_path):
     assert str(raised.value) == f"There is no folder {tmp_path / 'no'} to save a.html in. Create it first."
 
 
-def test_the_module_has_no_imports_and_one_export():
-    assert re.findall(r"^\s*import\b.*", page.module(), re.MULTILINE) == []
-    assert re.findall(r"^export.*", page.module(), re.MULTILINE) == ["export default { render };"]
-    assert "</" not in page.module()
-
-
 # A model, a prompt and Run
 
 
@@ -481,7 +492,7 @@ def test_a_run_gives_the_trace_that_run_recurrence_gives(tokenless, ids_for_prom
 
 
 def test_the_picture_fills_column_by_column_while_the_model_thinks(tokenless, ids_for_prompts, monkeypatch):
-    monkeypatch.setattr(watched, "_PAUSE", -1.0)
+    monkeypatch.setattr(reporting, "_PAUSE", -1.0)
     seen = []
 
     def look(step):
@@ -536,7 +547,7 @@ def test_what_goes_wrong_is_said_as_text(tokenless):
         raise RuntimeError("<b>no</b>")
 
     tokenless.model.embed = broken
-    tokenless._say("<img src=x>")
+    tokenless._set_status("<img src=x>")
     assert "&lt;img src=x&gt;" in tokenless.status.value
 
 

@@ -14,7 +14,15 @@ import traitlets
 from latentkit.errors import ArgumentError, nearest
 from latentkit.explorer.data import COLOURMAPS
 
-__all__ = ["Real", "Whole", "check_name", "check_position", "check_range", "check_threshold"]
+__all__ = [
+    "Real",
+    "Whole",
+    "check_limits",
+    "check_name",
+    "check_position",
+    "check_range",
+    "check_threshold",
+]
 
 
 class Whole(traitlets.Int[Any, Any]):
@@ -81,6 +89,21 @@ def check_range(header: Mapping[str, Any], value: Sequence[int]) -> list[int]:
         msg = f"token_range {list(value)!r} contains none of the tokens {', '.join(map(str, rows))}."
         raise ArgumentError(msg)
     return list(value)
+
+
+def check_limits(vmin: float | None, vmax: float | None, *, log: bool) -> None:
+    """Refuse ends of the colour scale that are not finite or not in order, and 0 on a logarithmic scale."""
+    for name, value in (("vmin", vmin), ("vmax", vmax)):
+        if value is not None and not math.isfinite(value):
+            msg = f"{name} must be a finite number, or None for the automatic limit, got {value!r}."
+            raise ArgumentError(msg)
+        if value is not None and log and value <= 0:
+            advice = "Pass scale='linear' to show 0."
+            msg = f"{name} must be above 0 on a logarithmic scale, got {value!r}. {advice}"
+            raise ArgumentError(msg)
+    if vmin is not None and vmax is not None and vmin >= vmax:
+        msg = f"vmin must be below vmax, got vmin={vmin!r} and vmax={vmax!r}."
+        raise ArgumentError(msg)
 
 
 def check_threshold(value: float | None) -> float | None:

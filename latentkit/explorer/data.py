@@ -1,8 +1,8 @@
-"""What the browser gets of a trace: one compressed block of bytes, the same for a widget and for a page.
+"""The part of a trace that the browser needs, as one compressed block of bytes for widgets and pages.
 
-A block is zlib's: four bytes of length, a header in JSON, then arrays one after the other. The bytes of an
-array are sorted by significance, which compresses floats better. Texts are made visible here, so that nothing
-in the header can act in a page; static/numbers.js reads it.
+A block is a zlib stream of four bytes of length, a header in JSON, and the arrays. The bytes of an array are
+sorted by significance, which compresses floats better. Invisible characters of texts are replaced here.
+static/trace/data.js reads the block.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ __all__ = ["COLOURMAPS", "pack", "unpack_header"]
 
 Numbers = np.ndarray[Any, Any]
 
-#: Colour maps of matplotlib that an explorer offers; the last one is that of the published layer figure.
+#: Colour maps of matplotlib that an explorer offers; the last one is the one of the published layer figure.
 COLOURMAPS = ("viridis", "cividis", "YlOrRd")
 
 _HALF = 2.0**-10  # relative error up to which a number may be stored in 16 bits: three digits
-_TINY = 1e-7  # and the size below which it counts as rounding
+_TINY = 1e-7  # absolute error that is accepted as rounding
 
 
 def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
-    """Pack traces of one kind, which the explorer shows side by side.
+    """Pack one or two traces of one kind.
 
     Parameters
     ----------
     traces : sequence of Dataset
         One or two, of the same kind.
     names : sequence of str
-        What stands above each; not shown for a single one.
+        Titles; not shown for a single trace.
 
     Returns
     -------
     bytes
-        Distances and the numbers of exit criteria in full precision, so that a threshold tells in the browser
-        what it tells in `latentkit.measure`; the rest in 16 bits where that keeps three digits.
+        Distances and the numbers of exit rules are stored in full precision, so that thresholds give the same
+        results as in `latentkit.measure`; other numbers in 16 bits if that keeps three digits.
 
     Raises
     ------
     TraceError
-        If a dataset is no trace, or holds what cannot be drawn as a picture of rows and columns.
+        If a dataset is not a trace, or cannot be drawn as a picture of rows and columns.
     ArgumentError
         If the traces are of different kinds, or have no variable in common.
     """
@@ -69,7 +69,7 @@ def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
     )
     if not variables:
         each = " and ".join(", ".join(panel["variables"]) or "nothing" for panel in panels)
-        msg = f"There is nothing that all these traces can show; they hold {each}. Explore each by itself."
+        msg = f"These traces have no variable in common; they have {each}. Explore each by itself."
         raise ArgumentError(msg)
     header = {
         **grids[0].words(),
@@ -91,7 +91,7 @@ def unpack_header(block: bytes) -> dict[str, Any]:
 
 
 class _Arrays:
-    """Arrays of a block; the header names them by their place."""
+    """Arrays of a block; the header refers to them by index."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -136,7 +136,7 @@ def _panel(grid: Grid, trace: xr.Dataset, name: str, arrays: _Arrays) -> dict[st
 
 
 def _readout(grid: Grid, trace: xr.Dataset, arrays: _Arrays) -> dict[str, Any]:
-    """Readouts as places in a table of distinct tokens, rank by rank: neighbours then resemble each other."""
+    """Return readouts as indices in a table of distinct tokens, ordered by rank, which compresses well."""
     ids, texts, chances = (
         np.moveaxis(grid.ordered(trace, f"readout_{part}").values, -1, 0)
         for part in ("id", "text", "probability")
@@ -157,7 +157,7 @@ def _rule(name: str) -> dict[str, Any]:
 
 
 def _colours(name: str) -> Numbers:
-    """Red, green and blue of 256 steps."""
+    """Return red, green and blue of 256 steps."""
     from matplotlib import colormaps
 
     return colormaps[name](np.arange(256), bytes=True)[:, :3]

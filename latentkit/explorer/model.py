@@ -1,4 +1,4 @@
-"""`explore_model`: a prompt box beside an explorer that fills column by column while the model thinks."""
+"""`explore_model`: run a model on a prompt, with an explorer that is updated during the run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import ipywidgets as widgets
 import xarray as xr
 
 from latentkit.errors import LatentkitError
-from latentkit.explorer.live import Watched
+from latentkit.explorer.reporting import ReportingModel
 from latentkit.explorer.widget import TraceExplorer
 
 __all__ = ["ModelExplorer", "explore_model"]
 
 
 class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """A prompt, Run and Stop, and below them the explorer of what the model made of it.
+    """Widget with a prompt, the buttons Run and Stop, and an explorer of the last trace.
 
     `explore_model` makes it.
 
     Attributes
     ----------
     trace : Dataset or None
-        What the last run gave; after Stop as far as it came.
+        Result of the last run; after Stop the iterations that were complete.
     explorer : TraceExplorer or None
-        The picture, from the first run on.
+        Explorer of `trace`; None before the first run.
     """
 
-    children: Any  # the trait of the parent, which has no types
+    children: Any  # trait of the parent class, which has no types
 
     def __init__(self, model: Any, *, prompt: str, iterations: int, seed: int, new_tokens: int) -> None:
         self.model = model
@@ -56,7 +56,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self.run = widgets.Button(description="Run", button_style="primary")
         self.stop = widgets.Button(description="Stop", disabled=True)
         self.progress = widgets.IntProgress(0, 0, 1, description="Progress", style=style)
-        self.status = widgets.HTML("Write a prompt, then press Run.")
+        self.status = widgets.HTML("Enter a prompt, then press Run.")
         self.run.on_click(lambda _: self.start())
         self.stop.on_click(lambda _: self._stop.set())
         row = widgets.Layout(flex_flow="row wrap")
@@ -71,7 +71,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         )
 
     def start(self) -> None:
-        """Run the model on what stands in the boxes, off the kernel's main thread."""
+        """Run the model with the values of the input boxes, in a thread of its own."""
         if self._thread is not None and self._thread.is_alive():
             return
         self._stop.clear()
@@ -81,7 +81,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until the run has ended, for those who press Run from code."""
+        """Wait until the run started by `start` has ended."""
         if self._thread is not None:
             self._thread.join(seconds)
 
@@ -89,9 +89,9 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         try:
             self._run()
         except LatentkitError as error:
-            self._say(str(error), "danger")
-        except Exception:  # noqa: BLE001  (a thread has nobody else to tell)
-            self._say(traceback.format_exc(limit=-2), "danger")
+            self._set_status(str(error), "danger")
+        except Exception:  # noqa: BLE001  (an exception in a thread reaches no cell)
+            self._set_status(traceback.format_exc(limit=-2), "danger")
         finally:
             self.run.disabled, self.stop.disabled = False, True
 
@@ -101,12 +101,12 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         iterations, new_tokens = self.iterations.value, self.tokens.value
         limit = max(128, iterations)
         self.progress.value, self.progress.max = 0, new_tokens * iterations + limit + iterations + 1
-        self._say("Thinking: the picture shows how far each step goes.")
-        watched = Watched(self.model, self._stop, iterations, self._picture, self._advance)
-        with warnings.catch_warnings():  # that it was stopped is said in the status
+        self._set_status("Running: the picture shows the size of each step.")
+        model = ReportingModel(self.model, self._stop, iterations, self._show_partial, self._set_progress)
+        with warnings.catch_warnings():  # the status reports the interruption
             warnings.filterwarnings("ignore", message="Interrupted: ")
             trace = run_recurrence(
-                watched,
+                model,
                 self.prompt.value,
                 system=self.system.value or None,
                 new_tokens=new_tokens,
@@ -119,14 +119,14 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._show(trace, "distance")
         stopped = bool(trace.attrs["interrupted"])
         self.progress.value = self.progress.value if stopped else self.progress.max
-        until = f"{trace.sizes['token']} tokens, iterations 0 to {int(trace['iteration'][-1])}"
+        what = f"{trace.sizes['token']} tokens, iterations 0 to {int(trace['iteration'][-1])}"
         how = f"Stopped: the limit is iteration {trace.attrs['limit']}." if stopped else "Done."
-        self._say(f"{how} {until}.", "warning" if stopped else "success")
+        self._set_status(f"{how} {what}.", "warning" if stopped else "success")
 
-    def _advance(self, count: int) -> None:
+    def _set_progress(self, count: int) -> None:
         self.progress.value = min(count, self.progress.max - 1)
 
-    def _picture(self, partial: xr.Dataset) -> None:
+    def _show_partial(self, partial: xr.Dataset) -> None:
         self._show(partial, "step_size")
 
     def _show(self, trace: xr.Dataset, variable: str) -> None:
@@ -138,7 +138,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
             self.explorer.show(trace)
             self.explorer.variable = variable
 
-    def _say(self, text: str, kind: str = "") -> None:
+    def _set_status(self, text: str, kind: str = "") -> None:
         self.status.value = f"<span role='status' style='white-space:pre-wrap'>{html.escape(text)}</span>"
         self.progress.bar_style = kind
 
@@ -146,32 +146,32 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 def explore_model(
     model: Any, *, prompt: str = "", iterations: int = 64, seed: int = 0, new_tokens: int = 0
 ) -> ModelExplorer:
-    """Write a prompt, press Run, and watch the model think; Stop keeps what is there.
+    """Run a model on a prompt interactively, with an explorer that is updated during the run.
 
     Parameters
     ----------
     model : RecurrentModel
         For example ``load_model("nano")``.
     prompt : str, optional
-        What stands in the box at first.
+        Initial text of the prompt box.
     iterations, seed, new_tokens : int, optional
-        As for `run_recurrence`; they can be changed on the page.
+        Initial values of the input boxes, as for `run_recurrence`.
 
     Returns
     -------
     ModelExplorer
-        A widget; the end of a cell shows it. ``.trace`` is what the last run gave.
+        Widget, displayed as the last expression of a cell. ``.trace`` is the result of the last run.
 
     Raises
     ------
     ArgumentError
-        If the model repeats no block.
+        If the model is not recurrent.
 
     Notes
     -----
-    While the model thinks, the picture shows the size of each step, column by column; distances are known
-    once the limit is reached. The run is a thread of the kernel, so other cells can be run meanwhile.
-    Without a kernel there is nothing to run: the explorer of the last trace, `explore`, stays.
+    During a run the picture shows the size of each step, column by column; distances are known once the
+    limit is reached. Stop keeps the iterations that are complete. The model runs in a thread of the kernel,
+    so other cells can be run at the same time. A saved notebook keeps the explorer of the last trace.
     """
     from latentkit.run.arguments import need_recurrent
 

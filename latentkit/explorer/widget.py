@@ -1,8 +1,7 @@
-"""`explore`: a trace as a picture to move about in, alive in a notebook, in a saved one, and in a page."""
+"""`explore`: an interactive heatmap of a trace, in a live notebook, a saved one, and a page of its own."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.explorer.choices import (
     Real,
     Whole,
+    check_limits,
     check_name,
     check_position,
     check_range,
@@ -29,40 +29,44 @@ from latentkit.view.selection import token_rows
 
 __all__ = ["TraceExplorer", "explore"]
 
-_LARGEST = 1_500_000  # bytes of a block that is stored in a notebook; a larger one is left to `save_html`
+_LARGEST = 1_500_000  # bytes; a larger block is not stored in a notebook, only by `save_html`
 _CHOICES = (
-    *("iteration", "token", "token_range", "variable", "colormap", "scale", "limits"),
+    *("iteration", "token", "token_range", "variable", "colormap", "scale", "vmin", "vmax"),
     *("criterion", "threshold", "theme"),
 )
 
 
 class TraceExplorer(anywidget.AnyWidget):
-    """A trace to move about in: a heatmap with sliders, a cursor, readouts and a threshold.
+    """Widget that shows a trace as a heatmap with sliders, a cursor, readouts and a threshold.
 
-    `explore` makes it. Every choice is a trait: it can be read, set, observed, and linked to other widgets
+    `explore` makes it. Every attribute is a trait: it can be read, set, observed, and linked to other widgets
     with ``ipywidgets.jslink``.
 
     Attributes
     ----------
     iteration : int
-        The chosen column: an iteration; of layers the generated token.
+        Selected column: an iteration; in a comparison of layers the generated token.
     token : int
-        The chosen row: a token's position; of a decoding its number among the new ones; of layers the layer.
+        Selected row: a token's position; in a decoding its number among the generated tokens; in a comparison
+        of layers the layer.
     token_range : [int, int]
         First and last token shown.
     variable : str
-        What the colour shows: "distance", "kl", "entropy" or "step_size", as far as the trace has them.
+        Variable shown in colour: "distance", "kl", "entropy" or "step_size", if the trace has it.
     colormap : {"viridis", "cividis", "YlOrRd"}
     scale : {"", "log", "linear"}
-        "" is what suits the variable.
-    limits : [float, float] or None
-        Values at the two ends of the colour scale; None finds those of the tokens shown.
+        Colour scale; "" is the default of the variable.
+    vmin, vmax : float or None
+        Ends of the colour scale, as in matplotlib; None for the smallest and largest value shown. On a
+        logarithmic scale they must be above 0. An end that a later choice of scale or variable cannot show
+        is automatic.
     criterion : str
-        An exit rule that the trace has the numbers for; "" is settled: below the threshold for good.
+        Name of an exit rule that the trace has the numbers for; "" for settling: staying below the threshold.
     threshold : float or None
-        Of that. None: 1 % of each token's first value; for an exit rule its default.
+        Threshold of the criterion. None is 1 % of each token's first value for settling, and the default
+        of an exit rule.
     theme : {"auto", "light", "dark"}
-        "auto" is that of the page around.
+        "auto" follows the surrounding page.
     """
 
     _esm = module()
@@ -75,7 +79,8 @@ class TraceExplorer(anywidget.AnyWidget):
     variable = traitlets.Unicode().tag(sync=True)
     colormap = traitlets.Unicode().tag(sync=True)
     scale = traitlets.Unicode().tag(sync=True)
-    limits = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
+    vmin = Real(allow_none=True, default_value=None).tag(sync=True)
+    vmax = Real(allow_none=True, default_value=None).tag(sync=True)
     criterion = traitlets.Unicode().tag(sync=True)
     threshold = Real(allow_none=True, default_value=None).tag(sync=True)
     theme = traitlets.Unicode("auto").tag(sync=True)
@@ -93,7 +98,7 @@ class TraceExplorer(anywidget.AnyWidget):
         super().__init__(data=block, **(start | choices))
 
     def show(self, *traces: xr.Dataset) -> None:
-        """Show another trace, or other two, in the same explorer; choices stay as far as they can.
+        """Show another trace, or another two, in the same explorer; choices that still apply are kept.
 
         Parameters
         ----------
@@ -120,19 +125,19 @@ class TraceExplorer(anywidget.AnyWidget):
                 setattr(self, name, value)
 
     def save_html(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
-        """Save the explorer, as it stands, as one file that any browser opens without a network.
+        """Save the explorer in its current state as one HTML file that needs no network.
 
         Parameters
         ----------
         path : path
             For example ``"faust.html"``.
         title : str, optional
-            Heading of the page; by default it names the model.
+            Heading of the page; by default the model's name.
 
         Returns
         -------
         Path
-            Where it was saved.
+            The file.
 
         Raises
         ------
@@ -160,14 +165,14 @@ class TraceExplorer(anywidget.AnyWidget):
         return static_pictures(self._traces, self.token_range)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Hand over the live widget and, for where there is no kernel, the same as HTML."""
+        """Return the live widget and, for readers without a kernel, the explorer as HTML."""
         shown: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
         if shown is None:
             return None
         pictures = self._pictures()
-        instead = "".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
+        fallback = "".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
         small = len(self.data) <= _LARGEST
-        shown[0]["text/html"] = embedded(self.data, self._choices(), instead) if small else instead
+        shown[0]["text/html"] = embedded(self.data, self._choices(), fallback) if small else fallback
         shown[0]["text/plain"] = "\n".join(picture.alt for picture in pictures)
         return shown
 
@@ -183,15 +188,17 @@ class TraceExplorer(anywidget.AnyWidget):
     def _check_range(self, proposal: Any) -> list[int]:
         return check_range(self._header, proposal["value"])
 
-    @traitlets.validate("limits")
-    def _check_limits(self, proposal: Any) -> list[float] | None:
-        value = proposal["value"]
-        if value is None:
-            return None
-        if len(value) != 2 or not all(map(math.isfinite, value)) or value[0] >= value[1]:
-            msg = f"limits must be two numbers, the lower one first, got {value!r}."
-            raise ArgumentError(msg)
-        return list(value)
+    @traitlets.validate("vmin", "vmax")
+    def _check_limits(self, proposal: Any) -> float | None:
+        name, value = proposal["trait"].name, proposal["value"]
+        ends: dict[str, float | None] = {"vmin": self.vmin, "vmax": self.vmax, name: value}
+        check_limits(**ends, log=self._is_log())
+        return None if value is None else float(value)
+
+    def _is_log(self) -> bool:
+        if self.scale:
+            return str(self.scale) == "log"
+        return any(one["log"] for one in self._header["variables"] if one["name"] == self.variable)
 
     @traitlets.validate("threshold")
     def _check_threshold(self, proposal: Any) -> float | None:
@@ -206,33 +213,33 @@ def explore(
     tokens: slice | None = None,
     **choices: Any,
 ) -> TraceExplorer:
-    """Move about in a trace: an iteration slider, a cursor, what would be said there, and a threshold.
+    """Explore a trace interactively: heatmap, cursor, readouts and a threshold.
 
     Parameters
     ----------
     trace : Dataset
         From ``run_recurrence``, ``run_decoding`` or a ``run_layer_*`` function, or opened from a file.
     beside : Dataset, optional
-        Another trace of the same kind, shown beside it; the cursors go together.
+        Another trace of the same kind, shown beside the first one with the same cursor.
     names : sequence of str, optional
-        What stands above the two; by default their models' names.
+        Titles of the two; by default their models' names.
     tokens : slice, optional
         Tokens shown at first, as for `plot_convergence`; all of them by default.
     **choices
-        Where to begin: any attribute of `TraceExplorer`, such as ``iteration=8`` or ``variable="kl"``.
+        Initial values of any attribute of `TraceExplorer`, such as ``iteration=8`` or ``variable="kl"``.
 
     Returns
     -------
     TraceExplorer
-        A widget; the end of a cell shows it. In a saved notebook it goes on working without a kernel and
-        without a network where the notebook is trusted, and is a picture with alt text elsewhere.
+        Widget, displayed as the last expression of a cell. In a saved notebook that is trusted it works
+        without a kernel and without a network; in an untrusted one it is a picture with alt text.
 
     Raises
     ------
     TraceError
-        If the trace is of another kind, empty, or has several seeds or prompts.
+        If the trace is of a kind that cannot be explored, empty, or has several seeds or prompts.
     ArgumentError
-        If a choice has no meaning for this trace.
+        If an initial value does not apply to this trace.
 
     Examples
     --------
@@ -263,7 +270,7 @@ def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
 
 
 def _names(traces: Sequence[xr.Dataset], names: Sequence[str] | None) -> list[str]:
-    """Name the traces: as told, else by their models, with a letter where these are the same."""
+    """Return the given names, else the models' names, with a letter if these are the same."""
     if names is not None:
         if isinstance(names, str) or len(names) != len(traces):
             msg = f"`names` must be {len(traces)} texts, one for each trace, got {names!r}."

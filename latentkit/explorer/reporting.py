@@ -1,4 +1,4 @@
-"""A model that tells what it does, so that a picture can grow while it thinks, and that can be stopped."""
+"""Model proxy that reports progress: pictures are updated during a run, and the run can be stopped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ import xarray as xr
 from latentkit import criteria
 from latentkit.trace import build_trace
 
-__all__ = ["Watched"]
+__all__ = ["ReportingModel"]
 
-_PAUSE = 0.2  # seconds between two pictures
+_PAUSE = 0.2  # least number of seconds between two pictures
 
 
-class Watched:
-    """The model itself, but for three verbs: they tell what they do, and end the run where Stop was pressed.
+class ReportingModel:
+    """Model proxy that counts calls, shows partial traces, and ends the run when Stop was pressed.
 
-    While tokens are generated it is called for parts of the sequence; the longest one so far is shown.
+    During generation the model is called on parts of the sequence; the longest one so far is shown.
+
+    Parameters
+    ----------
+    model : RecurrentModel
+        Every attribute that is not defined here is that of this model.
+    stop : threading.Event
+        When it is set, the next step or readout raises `KeyboardInterrupt`.
+    iterations : int
+        Number of columns of the picture, without iteration 0.
+    show : callable
+        Called with a partial trace after a step, at most five times a second.
+    advance : callable
+        Called with the number of steps and readouts so far.
     """
 
     def __init__(
@@ -34,7 +47,7 @@ class Watched:
     ) -> None:
         self._model, self._stop, self._iterations = model, stop, iterations
         self._show, self._advance = show, advance
-        self._calls, self._column, self._shown = 0, 0, 0.0
+        self._calls, self._column, self._last_shown = 0, 0, 0.0
         self._ids: list[int] = []
         self._steps = np.empty((0, 0), np.float32)
         self._latent: Any = None
@@ -43,7 +56,7 @@ class Watched:
         return getattr(self._model, name)
 
     def embed(self, token_ids: Any, **options: Any) -> Any:
-        """Embed, and begin a new picture where the sequence is longer than any before."""
+        """Embed, and start a new picture if the sequence is longer than any before."""
         if token_ids.shape[1] > len(self._ids):
             self._ids = token_ids[0].tolist()
             self._steps = np.full((len(self._ids), self._iterations + 1), np.nan, np.float32)
@@ -52,31 +65,31 @@ class Watched:
 
     def step(self, state: Any, context: Any) -> Any:
         """Step, and add a column to the picture."""
-        self._count()
+        self._count_call()
         after = self._model.step(state, context)
         if after.shape[1] == len(self._ids) and self._column < self._iterations:
             before = self._model.normalise(state) if self._latent is None else self._latent
             self._latent = self._model.normalise(after)
             self._column += 1
             self._steps[:, self._column] = criteria.distance(self._latent[0].float(), before[0].float()).cpu()
-            if time.monotonic() - self._shown > _PAUSE:
-                self._show(self._partial())
-                self._shown = time.monotonic()
+            if time.monotonic() - self._last_shown > _PAUSE:
+                self._show(self._partial_trace())
+                self._last_shown = time.monotonic()
         return after
 
     def readout(self, state: Any, context: Any) -> Any:
-        """Read out, and count it as progress."""
-        self._count()
+        """Read out, and count the call."""
+        self._count_call()
         return self._model.readout(state, context)
 
-    def _count(self) -> None:
+    def _count_call(self) -> None:
         if self._stop.is_set():
-            raise KeyboardInterrupt  # what the run takes for a polite stop, wherever it comes from
+            raise KeyboardInterrupt  # `run_recurrence` then returns the iterations that are complete
         self._calls += 1
         self._advance(self._calls)
 
-    def _partial(self) -> xr.Dataset:
-        """What is known so far, as a trace: no distance before the limit is reached."""
+    def _partial_trace(self) -> xr.Dataset:
+        """Build a trace of the steps so far; distances are NaN until the limit is reached."""
         from latentkit.run.prompting import token_texts
 
         texts = np.array(token_texts(self._model.tokenizer, self._ids), dtype=object)
