@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["read_netcdf", "seal", "to_netcdf"]
 
 _MARK = b"latentkit-seal-1"
-_SEALED_ATTRIBUTE = "sealed"  # a file that says so and lost its checksum is refused
+_SEALED_ATTRIBUTE = "latentkit_seal"  # a file that holds these letters and lost its checksum is refused
 _DIGEST = 32
 _SEALED = len(_MARK) + _DIGEST
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -83,8 +83,7 @@ def read_netcdf(data: bytes) -> xr.Dataset:
     body = _unsealed(data)
     if not body.startswith(_SIGNATURE):
         raise FileError("This is no netCDF-4 file.")
-    sealed = len(body) < len(data)
-    if not sealed:
+    if len(body) == len(data):  # without a checksum
         _read_apart(body)
     try:
         dataset = _read(body)
@@ -92,8 +91,7 @@ def read_netcdf(data: bytes) -> xr.Dataset:
         raise
     except Exception as error:  # the libraries raise all kinds of errors on damaged files
         raise FileError(f"The file is damaged ({type(error).__name__}: {error}).") from error
-    if dataset.attrs.pop(_SEALED_ATTRIBUTE, None) is not None and not sealed:
-        raise FileError("The file is damaged: the checksum at its end is missing.")
+    dataset.attrs.pop(_SEALED_ATTRIBUTE, None)
     return dataset
 
 
@@ -101,6 +99,8 @@ def _unsealed(data: bytes) -> bytes:
     """Return the bytes without mark and digest, compared first; unchanged where there is no mark."""
     body, mark, digest = data[:-_SEALED], data[-_SEALED:-_DIGEST], data[-_DIGEST:]
     if mark != _MARK:
+        if _SEALED_ATTRIBUTE.encode() in data:
+            raise FileError("The file is damaged: the checksum at its end is missing.")
         return data
     if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise FileError("The file is damaged: its content does not have the checksum at its end.")
