@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from latentkit.errors import ArgumentError, nearest
+from latentkit.problems.facts.chains import draw_question
 from latentkit.problems.held_out import is_held_out
 from latentkit.problems.kinds import (
     KINDS,
@@ -38,7 +39,7 @@ _SPLITS = ("train", "heldout")
 class Sheet:
     """A table with questions about it.
 
-    With ``chat``, the only question is a user message and there is no table.
+    With ``chat``, each question is a user message of its own and there is no table.
     """
 
     kind: str
@@ -90,7 +91,8 @@ def make_sheet(
     seed : int or str
         The same arguments give the same sheet.
     split : "train" or "heldout"
-        Which tables to draw from; no table is in both.
+        Which tables to draw from; no table is in both. Of the facts: which pairs of names, or, with one
+        step, which wordings.
     questions : int
         Number of questions; an addition always has one.
     most_steps : int, optional
@@ -109,6 +111,8 @@ def make_sheet(
     """
     _check(kind, split, steps or most_steps)
     rng = random.Random(f"{kind}/{seed}/{split}")
+    if kind == "facts":
+        return _facts_sheet(rng, split, questions, most_steps, steps)
     while True:
         most = steps or most_steps or rng.randint(1, most_trained_steps(kind))
         table, ask = MAKERS[kind](rng, most)
@@ -241,6 +245,19 @@ def _plain_additions(seed: int, questions: int, most: int) -> Sheet:
         if not is_held_out("addition", f"{min(a, b)}+{max(a, b)}"):
             asked.append(Question(f" {a} + {b} =", str(a + b), max(len(str(a)), len(str(b)))))
     return Sheet("addition", "Add:", tuple(asked))
+
+
+def _facts_sheet(
+    rng: random.Random, split: Split, questions: int, most_steps: int | None, steps: int | None
+) -> Sheet:
+    """Draw questions about facts; two sheets of five are chats."""
+    most, chat = most_steps or rng.randint(1, MOST_STEPS["facts"]), rng.random() < 0.4
+    asked = list[Question]()
+    for _ in range(questions):
+        count = steps or rng.randint(1, most)
+        text, answer = draw_question(rng, steps=count, chat=chat, held_out=split == "heldout")
+        asked.append(Question(f"{' ' * (bool(asked) and not chat)}{text}", answer, count))
+    return Sheet("facts", "", tuple(asked), chat)
 
 
 def _check(kind: str, split: str, steps: int | None) -> None:

@@ -23,6 +23,7 @@ STEPS: dict[str, tuple[int | None, ...]] = {
     "lookup": (1,),
     "sorting": (1, 2, 3, 4),
     "addition": (1, 2, 3, None),
+    "facts": (1, 2, 3, 4, 5),
 }
 ITERATIONS = (1, 2, 4, 8, 16, 32)
 _BATCH = 25  # a larger batch pads more and delays an interrupt

@@ -1,7 +1,7 @@
 """Which problems training never shows.
 
 The problem itself decides: a table (for an addition, its two numbers) whose digest falls into one of sixteen
-classes is held out.
+classes is held out. The facts have no tables; `latentkit.problems.facts.chains` holds out pairs of names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_held_out(kind: str, table: str) -> bool:
     Parameters
     ----------
     kind : str
-        One of `latentkit.problems.KINDS`.
+        One of `latentkit.problems.KINDS` except "facts".
     table : str
         The table as printed in a problem, or ``"12+345"`` for an addition, the smaller number first. The
         order of the entries does not matter: the same map in another order is the same problem.

@@ -2,7 +2,8 @@
 
 A kind is a function of a random generator and a number of steps, the hardest question that its table must
 allow. It returns the table's text and a function ``ask(steps)`` that draws one question of that difficulty.
-To add a kind, write such a function and add it to `MAKERS`, `MOST_STEPS` and `MEANINGS`.
+To add a kind, write such a function and add it to `MAKERS`, `MOST_STEPS` and `MEANINGS`. The kind "facts"
+has no tables; `latentkit.problems.facts` draws its questions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+
+from latentkit.problems.facts import chains
 
 __all__ = [
     "KINDS",
@@ -165,12 +168,12 @@ MAKERS: dict[str, Callable[[random.Random, int], tuple[str, _Ask]]] = {
     "addition": _addition,
 }
 #: Names of all kinds.
-KINDS = tuple(MAKERS)
+KINDS = (*MAKERS, "facts")
 
 #: The largest number of steps that a question of each kind can take.
 MOST_STEPS = {
     "composition": 16, "floors": 12, "path": 7, "sums": 10, "parity": 10,
-    "lookup": 1, "sorting": 5, "addition": 3,
+    "lookup": 1, "sorting": 5, "addition": 3, "facts": chains.MOST_STEPS,
 }  # fmt: skip
 
 #: What a problem of each kind asks. Each text follows the name of the kind in a sentence.
@@ -183,10 +186,11 @@ MEANINGS = {
     "lookup": "give the letter at that position of the list",
     "sorting": "give the digits after that many passes of bubble sort",
     "addition": "add two numbers",
+    "facts": "follow that many facts, from a work, a maker, a place or a land to what is asked for",
 }
 
 #: Kinds to draw from in training; those that need many steps, and additions, are drawn more often.
-TRAINED_KINDS = KINDS + ("composition",) * 2 + ("floors", "path") + ("addition",) * 2
+TRAINED_KINDS = KINDS + ("composition",) * 2 + ("floors", "path") + ("addition",) * 2 + ("facts",)
 _TRAINED_STEPS = {"composition": 9, "floors": 6, "sums": 8, "parity": 8}
 
 

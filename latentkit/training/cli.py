@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.checkpoint import write_module
+from latentkit.problems.facts.table import names, single_words
 from latentkit.problems.generator import every_pair
 from latentkit.problems.kinds import KINDS, TRAINED_KINDS
 from latentkit.training import corpus
@@ -136,8 +137,13 @@ def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
     kept = folder / "tokenizer"
     if not (kept / FILES[0]).is_file():  # a run that goes on keeps its tokenizer
         files = [file for source in sources for file in corpus.find_files(source) or [Path(source)]]
-        # every entry of a table often enough to become one token
-        texts = chain(corpus.sample_texts(files), repeat(every_pair(), 4000))
+        # every entry of a table, and every word of a short answer, often enough to become one token
+        texts = chain(
+            corpus.sample_texts(files),
+            repeat(every_pair(), 4000),
+            repeat("".join(f" {word}" for word in single_words()), 1000),
+            repeat("".join(f" {name}" for name in names()), 200),
+        )
         save_tokenizer(train_tokenizer(texts), kept)
     return load_tokenizer(kept)
 

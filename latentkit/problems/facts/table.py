@@ -1,0 +1,113 @@
+"""What is true in the small world: relations, each of them a function from names to names.
+
+The tables lie beside this file: ``lands.csv``, ``works.csv`` (with their makers), ``places.csv`` and
+``small.csv``. An empty field means that there is no such fact, or none that is beyond dispute: no language
+stands beside Belgium, no continent beside Turkey. Where several values would be true, the table names one of
+them (``neighbour``). Accents are left out, as in much of the corpus.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from latentkit.errors import LatentkitError
+
+__all__ = ["Relation", "names", "relations", "single_words"]
+
+# craft of a work: the relation that leads to its maker
+MAKERS = {
+    "book": "author",
+    "painting": "painter",
+    "sculpture": "sculptor",
+    "music": "composer",
+    "invention": "inventor",
+}
+SORTS = ("city", "river", "landmark")
+OF_LANDS = ("capital", "language", "continent", "currency", "neighbour")
+SMALL = ("opposite", "young", "month", "day", "plural")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A function on names.
+
+    Attributes
+    ----------
+    name : str
+        For example ``"capital"``.
+    source, target : str
+        What sort of thing it leads from and to, for example ``"land"``; one relation can follow another if
+        its source is the other's target. The target of a relation that nothing follows is ``"end"``.
+    pairs : mapping of str to str
+        From each name to the one that belongs to it.
+    """
+
+    name: str
+    source: str
+    target: str
+    pairs: Mapping[str, str]
+
+
+@cache
+def relations() -> tuple[Relation, ...]:
+    """Return all relations of the world, in a fixed order.
+
+    Raises
+    ------
+    LatentkitError
+        If a table gives two values to one name.
+    """
+    lands, works, places, small = (_rows(name) for name in ("lands", "works", "places", "small"))
+    capitals = [(row["capital"], row["name"]) for row in lands]
+    found = [
+        _relation(maker, "work", "maker", ((w["name"], w["maker"]) for w in works if w["craft"] == craft))
+        for craft, maker in MAKERS.items()
+    ]
+    found += [
+        _relation("birthplace", "maker", "city", ((w["maker"], w["birthplace"]) for w in works)),
+        _relation("home", "maker", "land", ((w["maker"], w["land"]) for w in works)),
+    ]
+    for sort in SORTS:
+        pairs = [(row["name"], row["land"]) for row in places if row["sort"] == sort]
+        found += [_relation(f"land of a {sort}", sort, "land", pairs + capitals * (sort == "city"))]
+    for name in OF_LANDS:
+        target = "land" if name == "neighbour" else "end"
+        found += [_relation(name, "land", target, ((row["name"], row[name]) for row in lands))]
+    for name in SMALL:
+        pairs = [(row["name"], row["answer"]) for row in small if row["relation"] == name]
+        found += [_relation(name, name, "end", pairs)]
+    return tuple(found)
+
+
+def names() -> list[str]:
+    """Return every name of the world once, in order."""
+    return sorted({name for relation in relations() for pair in relation.pairs.items() for name in pair})
+
+
+def single_words() -> list[str]:
+    """Return the values of the relations that end a chain and the names of the lands, each once, in order.
+
+    The tokenizer makes a token of each of their words: most answers are then a single one.
+    """
+    ends = {value for r in relations() if r.target in ("end", "land") for value in r.pairs.values()}
+    lands = {name for r in relations() if r.source == "land" for name in r.pairs}
+    return sorted(ends | lands)
+
+
+def _relation(
+    name: str, source: str, target: str, pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]
+) -> Relation:
+    known: dict[str, str] = {}
+    for key, value in pairs:
+        if value and known.setdefault(key, value) != value:
+            raise LatentkitError(f"The facts give '{key}' two values of '{name}': {known[key]} and {value}.")
+    return Relation(name, source, target, known)
+
+
+def _rows(table: str) -> list[dict[str, str]]:
+    with (Path(__file__).parent / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

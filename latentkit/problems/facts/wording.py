@@ -1,0 +1,88 @@
+"""How a fact is asked: phrases for each relation, sentences round them, and which pairs of them are held out.
+
+A chain is one phrase inside another: "the capital of {}" round "the land of {}" round "the Seine". A sentence
+ends where the answer begins. A wording, that is a sentence together with the outermost phrase, is either for
+training or held out; each phrase and each sentence occurs in training, but not this pair of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from latentkit.problems.facts.table import MAKERS, Relation, relations
+
+__all__ = ["CHAT_SENTENCES", "PHRASES", "PLAIN_SENTENCES", "Wording", "wordings", "write"]
+
+PLAIN_SENTENCES = (
+    "{The phrase} is",
+    "It is known that {the phrase} is",
+    "Question: {What} is {the phrase}? Answer:",
+    "{The phrase}:",
+)
+CHAT_SENTENCES = ("{What} is {the phrase}?", "Name {the phrase}.", "Tell me {the phrase}.")
+_SENTENCES = PLAIN_SENTENCES + CHAT_SENTENCES
+
+PHRASES: dict[str, tuple[str, str, str]] = {
+    "author": ("the author of {}", "the writer of {}", "the one who wrote {}"),
+    "painter": ("the painter of {}", "the artist who painted {}", "the one who painted {}"),
+    "sculptor": ("the sculptor of {}", "the artist who made {}", "the one who made {}"),
+    "composer": ("the composer of {}", "the musician who composed {}", "the one who composed {}"),
+    "inventor": ("the inventor of {}", "the creator of {}", "the one who invented {}"),
+    "birthplace": ("the birthplace of {}", "the place where {} was born", "the place of birth of {}"),
+    "home": ("the home land of {}", "the native land of {}", "the land that {} came from"),
+    "land of a city": ("the land of {}", "the land where {} lies", "the land that holds {}"),
+    "land of a river": ("the land of {}", "the land where {} flows", "the land that holds {}"),
+    "land of a landmark": ("the land of {}", "the land where {} is found", "the land that holds {}"),
+    "capital": ("the capital of {}", "the capital city of {}", "the city that is the capital of {}"),
+    "language": (
+        "the language of {}",
+        "the main language of {}",
+        "the language that most people speak in {}",
+    ),
+    "continent": ("the continent of {}", "the continent where {} lies", "the continent that holds {}"),
+    "currency": ("the currency of {}", "the money of {}", "the money that people use in {}"),
+    "neighbour": ("a neighbour of {}", "a land next to {}", "a land that borders {}"),
+    "opposite": ("the opposite of {}", "the contrary of {}", "the word that means the opposite of {}"),
+    "young": ("the word for a young {}", "the name of a young {}", "the word for the young of the {}"),
+    "month": ("the month after {}", "the month that follows {}", "the month that comes after {}"),
+    "day": ("the day after {}", "the day that follows {}", "the day that comes after {}"),
+    "plural": ("the plural of {}", "the plural form of {}", "the word for more than one {}"),
+}
+
+
+class Wording(NamedTuple):
+    """A sentence and the outermost phrase, by their places among all sentences and in `PHRASES`."""
+
+    sentence: int
+    phrase: int
+
+
+def wordings(relation: Relation, *, chat: bool, held_out: bool) -> list[Wording]:
+    """Return the wordings of a question whose last relation is this one, for training or held out.
+
+    Of each phrase one sentence in seven is held out, another one for each phrase. "The capital of France is",
+    the first sentence round the first phrase, is always for training.
+    """
+    # relations that begin with the same words hold out the same sentences
+    place = [PHRASES[each.name][0] for each in relations()].index(PHRASES[relation.name][0])
+    both = range(len(PLAIN_SENTENCES)), range(len(PLAIN_SENTENCES), len(_SENTENCES))
+    return [
+        Wording(sentence, phrase)
+        for sentence in both[chat]
+        for phrase in range(len(PHRASES[relation.name]))
+        if ((sentence + 2 * phrase + place % 5 + 1) % len(_SENTENCES) == 0) == held_out
+    ]
+
+
+def write(first: str, path: Sequence[Relation], wording: Wording, inner: Sequence[int]) -> str:
+    """Write the question that leads from a name along relations; ``inner``: phrases of all but the last."""
+    phrase = first
+    for relation, place in zip(path, (*inner, wording.phrase), strict=True):
+        phrase = PHRASES[relation.name][place].format(phrase)
+    parts = {
+        "the phrase": phrase,
+        "The phrase": phrase[0].upper() + phrase[1:],
+        "What": "Who" if path[-1].name in MAKERS.values() else "What",
+    }
+    return _SENTENCES[wording.sentence].format(**parts)
