@@ -12,7 +12,7 @@ from latentkit.models.verbs import HuginnModel
 from latentkit.problems import generator as tasks
 from latentkit.problems import grading as accuracy
 from latentkit.problems.kinds import KINDS
-from latentkit.training import evaluate, overlap, recipe, settling
+from latentkit.training import bits, evaluate, overlap, recipe, report, settling
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import load_tokenizer
@@ -38,36 +38,133 @@ def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model, 
         kept = model.module.lm_head.weight.clone()
         model.module.lm_head.weight.zero_()
         try:
-            bits = evaluate.bits_per_byte(model, text, iterations=(1, 3))
+            cost = bits.bits_per_byte(model, text, iterations=(1, 3))
         finally:
             model.module.lm_head.weight.copy_(kept)
     starts = range(20_000, 900_001, 44_000)
     ids = [model.tokenizer.encode(text[i : i + 4000], add_special_tokens=False)[:256] for i in starts]
     size = sum(len(model.tokenizer.decode(row[1:]).encode()) for row in ids)
     expected = 12 * 255 * len(starts) / size  # 4,096 entries: 12 bits a token
-    assert bits == pytest.approx({1: expected, 3: expected})
+    assert cost == pytest.approx({1: expected, 3: expected})
 
 
 def test_zeroing_one_weight_of_nano_changes_the_figures_of_its_card(text, monkeypatch):
     monkeypatch.setattr(accuracy, "STEPS", {"composition": (1, 2), "addition": (None,)})
     monkeypatch.setattr(evaluate, "EXCERPTS", range(20_000, 20_001))
     monkeypatch.setattr(evaluate, "HOP_PROBLEMS", 20)
-    bits = functools.partial(evaluate.bits_per_byte, iterations=(1, 2))
-    monkeypatch.setattr(evaluate, "bits_per_byte", bits)
+    short = functools.partial(bits.bits_per_byte, iterations=(1, 2))
+    monkeypatch.setattr(evaluate, "bits_per_byte", short)
+    monkeypatch.setattr(bits, "bits_per_byte", short)
+    monkeypatch.setattr(evaluate, "HOPS", {"composition": (1, 2), "facts": (1, 2)})
+    monkeypatch.setattr(evaluate, "first_iterations", lambda *_, **__: {})
     nano = lk.load_model("nano", device="cpu")
-    before = evaluate.evaluate(nano, text, problems=20)
+    before = evaluate.evaluate(nano, text, documents=text, problems=20)
     with torch.no_grad():
         nano.module.transformer.core_block[0].mlp.proj.weight.zero_()
-    zeroed = evaluate.evaluate(nano, text, problems=20)
-    for name in ("bits_per_byte", "settling_text", "settling_hops", "hops_correlation", "accuracy"):
+    zeroed = evaluate.evaluate(nano, text, documents=text, problems=20)
+    for name in (
+        "bits_per_byte",
+        "documentation",
+        "settling_text",
+        "settling_hops",
+        "hops_correlation",
+        "accuracy",
+    ):
         assert getattr(zeroed, name) != getattr(before, name), name
+
+
+def test_documentation_is_read_evenly_and_never_past_its_end(model, text, monkeypatch):
+    seen = []
+    monkeypatch.setattr(bits, "bits_per_byte", lambda model, text, starts: seen.extend(starts) or {1: 1.0})
+    assert bits.bits_of_documents(model, text[:50_000]) == {1: 1.0}
+    steps = np.diff(seen)
+    assert len(seen) == bits.DOCUMENT_EXCERPTS
+    assert set(steps.tolist()) == {steps[0]}
+    assert seen[0] == 0
+    assert 46_000 - 2 * steps[0] <= seen[-1] <= 46_000
+
+
+def test_the_documents_that_are_measured_are_those_that_training_leaves_out(tmp_path):
+    from latentkit.training import corpus
+
+    pages = [f"Page {i}." for i in range(200)]
+    file = tmp_path / "docs.txt"
+    file.write_text("".join(f"{page}\n\n{corpus.DOCUMENT_END}\n\n" for page in pages))
+    held_out = evaluate.held_out_documents(file).split("\n\n")
+    assert held_out == [page for page in pages if corpus.is_held_out_document(page)] != []
+    with pytest.raises(ArgumentError, match="No file 'nothing'"):
+        evaluate.held_out_documents("nothing")
+
+
+def test_the_first_iteration_is_that_with_nine_tenths_of_the_final_accuracy(model, monkeypatch):
+    shares = {1: 0, 2: 8, 3: 9, 4: 10, 5: 9, 6: 10}
+    counts = {
+        1: shares, 2: dict.fromkeys(shares, 10),
+        3: {**dict.fromkeys(shares, 0), 6: 10}, 4: dict.fromkeys(shares, 0),
+    }  # fmt: skip
+    asked = []
+
+    def count_right(model, problems, *, iterations):
+        asked.append(len(problems))
+        return {i: counts[problems[0].steps][i] for i in iterations}
+
+    monkeypatch.setattr(evaluate, "HOPS", {"facts": (1, 2, 3, 4)})
+    monkeypatch.setattr(accuracy, "count_right", count_right)
+    found = evaluate.first_iterations(model, problems=10, iterations=tuple(shares))
+    assert found == {1: 3, 2: 1, 3: 6, 4: None}
+    assert asked == [10] * 4
+
+
+def _figures(books, **changed):
+    figures = evaluate.Figures(
+        bits_per_byte=books,
+        documentation={1: 3.0, 8: 2.0},
+        settling_text=(1, 2, 3),
+        settling_faust=(1, 2, 3),
+        faust_settled=1.0,
+        unsettled=0.0,
+        unsettled_kinds={},
+        settling_hops={"facts": {1: 5.0, 2: 7.5}},
+        hops_correlation={"facts": 0.5},
+        first_iterations={1: 2, 2: None},
+        accuracy={("facts", 1): {1: 0.25, 8: 0.5}, ("addition", None): {1: 0.0, 8: 1.0}},
+    )
+    return dataclasses.replace(figures, **changed)
+
+
+def test_a_report_says_each_figure():
+    said = report.report(_figures({1: 2.5, 8: 1.5}))
+    for line in (
+        "| bits per byte, books | 2.500 | 1.500 |",
+        "| bits per byte, documentation | 3.000 | 2.000 |",
+        "Settling iteration of an answer (median) by steps of facts: 5 at 1, 7.5 at 2; rank correlation 0.50",
+        "First iteration with 90 % of the final accuracy, by steps of facts: 2 at 1, never at 2",
+        "| facts | 1 | 0.25 | 0.50 |",
+        "| addition | all | 0.00 | 1.00 |",
+    ):
+        assert line in said.splitlines()
+    assert "documentation" not in report.report(_figures({1: 2.5, 8: 1.5}, documentation={}))
+
+
+def test_two_models_stand_beside_each_other_each_at_its_best():
+    control = _figures(
+        {1: 1.75, 8: 9.0}, accuracy={("facts", 1): {1: 0.75, 8: 0.0}, ("addition", None): {1: 0.5}}
+    )
+    assert report.compare({"nano": _figures({1: 2.5, 8: 1.5}), "control": control}).splitlines() == [
+        "| at the best number of iterations | nano | control |",
+        "|---|---|---|",
+        "| bits per byte, books | 1.500 (r = 8) | 1.750 (r = 1) |",
+        "| bits per byte, documentation | 2.000 | 2.000 |",
+        "| facts, 1 | 0.50 | 0.75 |",
+        "| addition, all | 1.00 | 0.50 |",
+    ]
 
 
 def test_a_text_too_short_for_the_protocol_is_refused(model):
     with pytest.raises(ArgumentError) as error:
-        evaluate.bits_per_byte(model, "short")
+        bits.bits_per_byte(model, "short")
     assert str(error.value) == (
-        "The text has 5 characters; this measure reads up to 904,000. Pass the whole of the held-out books."
+        "The text has 5 characters; this measure reads up to 904,000. Pass the whole of the held-out text."
     )
 
 

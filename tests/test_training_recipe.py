@@ -289,6 +289,20 @@ def test_the_rate_sinks_to_nothing_at_the_end():
     assert rate_at(Settings(tokens=1), 1.0) == 0.0
 
 
+def test_without_the_loop_each_pass_has_a_block_of_its_own_and_runs_once(tmp_path):
+    settings = dataclasses.replace(MICRO, loop=False, mean_recurrence=5)
+    assert {draw_iterations(settings, step, 1.0) for step in range(50)} == {(1, 1)}
+    trained = _train(tmp_path / "run", settings)
+    assert len(trained.transformer.core_block) == 5
+    assert trained.config.mean_recurrence == 1
+    start = recipe.start(settings, device="cpu").module
+    learnt = [
+        not torch.equal(one.mlp.fc.weight, other.mlp.fc.weight)
+        for one, other in zip(trained.transformer.core_block, start.transformer.core_block, strict=True)
+    ]
+    assert learnt == [True] * 5
+
+
 def test_wrong_settings_are_named():
     with pytest.raises(ArgumentError) as error:
         Settings(size="nanno", tokens=1)

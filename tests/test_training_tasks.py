@@ -13,7 +13,6 @@ from latentkit.training.cli import NANO
 from latentkit.training.data import TaskSource
 from latentkit.training.tokenizer import load_tokenizer
 
-
 # The facts have no tables; test_facts.py says the same of them.
 TABLES = tuple(kind for kind in KINDS if kind != "facts")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import lzma
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from latentkit.errors import ArgumentError
-from latentkit.problems import grading as accuracy
-from latentkit.training.cost import Cost, measure_cost
+from latentkit.problems import grading
+from latentkit.problems.generator import draw_problems
+from latentkit.training.bits import bits_of_documents, bits_per_byte
+from latentkit.training.corpus import read_held_out_documents
+from latentkit.training.cost import measure_cost
+from latentkit.training.report import compare, report
 from latentkit.training.settling import (
     faust,
     kinds_of_unsettled,
@@ -27,11 +28,19 @@ from latentkit.training.settling import (
     settling_by_steps,
 )
 
-__all__ = ["Figures", "bits_per_byte", "evaluate", "main", "read_held_out", "report"]
+__all__ = [
+    "Figures",
+    "evaluate",
+    "first_iterations",
+    "held_out_documents",
+    "main",
+    "read_held_out",
+]
 
-ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
-HOPS, HOP_PROBLEMS = (1, 2, 3, 4, 6), 100  # steps of composition, and problems of each
+HOPS = {"composition": (1, 2, 3, 4, 6), "facts": (1, 2, 3, 4, 5)}  # steps whose settling is compared
+HOP_PROBLEMS = 100  # of each
 EXCERPTS = range(20_000, 900_000, 110_000)  # where the excerpts begin, in characters
+FINE_ITERATIONS = (*range(1, 13), 16, 24, 32)
 HELD_OUT_VARIABLE = "LATENTKIT_HELDOUT"
 
 
@@ -53,9 +62,13 @@ class Figures:
         Share of the excerpts' tokens that do not reach 1 % by iteration 128.
     unsettled_kinds : dict of str to int
         What these do instead: how many of them orbit, slide, or neither.
-    settling_hops : dict of int to float
-        Median settling iteration of the answer's token by the number of hops; with `hops_correlation`, the
-        rank correlation of the two over all problems.
+    documentation : dict of int to float
+        Bits per byte of the held-out documentation, by number of iterations; empty if it was not given.
+    settling_hops : dict of str to dict of int to float
+        By kind of problem, the median settling iteration of the answer's token by the number of steps; with
+        `hops_correlation`, the rank correlation of the two over all problems.
+    first_iterations : dict of int to int
+        By steps of facts, the first iteration with 90 % of the final accuracy; None where none is right.
     accuracy : dict of (kind, steps) to dict of int to float
         Share of held-out problems answered right, by number of iterations; steps None: of all difficulties.
     """
@@ -66,12 +79,14 @@ class Figures:
     faust_settled: float
     unsettled: float
     unsettled_kinds: dict[str, int]
-    settling_hops: dict[int, float]
-    hops_correlation: float
+    documentation: dict[int, float]
+    settling_hops: dict[str, dict[int, float]]
+    hops_correlation: dict[str, float]
+    first_iterations: dict[int, int | None]
     accuracy: dict[tuple[str, int | None], dict[int, float]]
 
 
-def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
+def evaluate(model: Any, text: str, *, documents: str = "", problems: int = 100) -> Figures:
     """Measure everything that the model card states.
 
     Parameters
@@ -80,8 +95,10 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
         With a tokenizer.
     text : str
         The held-out books, at least 904,000 characters.
+    documents : str
+        The held-out documentation; without it its bits per byte are left out.
     problems : int
-        Held-out problems for each kind and difficulty; 0 leaves them out.
+        Different held-out problems for each kind and difficulty; 0 leaves them out.
 
     Returns
     -------
@@ -91,7 +108,10 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
     by_excerpt = [settling(model, excerpt) for excerpt in excerpts]
     in_text = np.concatenate(by_excerpt)
     conversation, answer = faust(model)
-    hops = settling_by_steps(model, "composition", steps=HOPS, problems=HOP_PROBLEMS)
+    hops = {
+        kind: settling_by_steps(model, kind, steps=steps, problems=HOP_PROBLEMS)
+        for kind, steps in HOPS.items()
+    }
     return Figures(
         bits_per_byte=bits_per_byte(model, text),
         settling_text=_percentiles(in_text),
@@ -100,52 +120,45 @@ def evaluate(model: Any, text: str, *, problems: int = 100) -> Figures:
         # a token that never gets there has no iteration (NaN)
         unsettled=float(np.mean(~(in_text <= 128))),
         unsettled_kinds=kinds_of_unsettled(model, excerpts, by_excerpt),
-        settling_hops={steps: float(np.median(values)) for steps, values in hops.items()},
-        hops_correlation=rank_correlation(hops),
-        accuracy=accuracy.by_difficulty(model, problems=problems) if problems else {},
+        documentation=bits_of_documents(model, documents) if documents else {},
+        settling_hops={
+            kind: {steps: float(np.median(values)) for steps, values in found.items()}
+            for kind, found in hops.items()
+        },
+        hops_correlation={kind: rank_correlation(found) for kind, found in hops.items()},
+        first_iterations=first_iterations(model, problems=problems) if problems else {},
+        accuracy=grading.by_difficulty(model, problems=problems) if problems else {},
     )
 
 
-def bits_per_byte(
-    model: Any, text: str, *, iterations: Sequence[int] = ITERATIONS, seed: int = 0
-) -> dict[int, float]:
-    """How many bits a byte of text costs if the model stops after so many iterations.
+def first_iterations(
+    model: Any, *, problems: int = 100, iterations: Sequence[int] = FINE_ITERATIONS, share: float = 0.9
+) -> dict[int, int | None]:
+    """Return, by steps of facts, the first iteration that has this share of the accuracy at the last one.
 
-    Parameters
-    ----------
-    model : RecurrentModel
-        With a tokenizer.
-    text : str
-        Read from 20,000 to 900,000 characters in steps of 44,000: at each place the first 256 tokens of
-        the next 4,000 characters, without begin token.
-    iterations : sequence of int
-        Where to stop.
-    seed : int
-        Of the initial state, which depends on seed and position.
+    None where no problem is answered right at the last one.
+    """
+    found: dict[int, int | None] = {}
+    for steps in HOPS["facts"]:
+        parts = grading.batches(draw_problems("facts", problems, steps=steps))
+        counts = [grading.count_right(model, part, iterations=iterations) for part in parts]
+        right = {i: sum(count[i] for count in counts) for i in iterations}
+        last = right[iterations[-1]]
+        found[steps] = next(i for i in iterations if right[i] >= share * last) if last else None
+    return found
 
-    Returns
-    -------
-    dict of int to float
-        Bits per byte of what the tokens after the first stand for.
+
+def held_out_documents(path: str | Path) -> str:
+    """Return the documents of a file that training leaves out, as one text.
 
     Raises
     ------
     ArgumentError
-        If the text is too short.
+        If there is no such file.
     """
-    starts = range(20_000, 900_001, 44_000)
-    if len(text) < starts[-1] + 4000:
-        raise ArgumentError(
-            f"The text has {len(text):,} characters; this measure reads up to {starts[-1] + 4000:,}. "
-            "Pass the whole of the held-out books."
-        )
-    ids = torch.tensor([_first_tokens(model.tokenizer, text[i : i + 4000]) for i in starts])
-    size = sum(len(model.tokenizer.decode(row[1:].tolist()).encode()) for row in ids)
-    result = {}
-    for i, logits in accuracy.logits_at(model, ids, iterations, seed):
-        nats = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten().to(logits.device), reduction="sum")
-        result[i] = float(nats) / math.log(2) / size
-    return result
+    if not Path(path).is_file():
+        raise ArgumentError(f"No file '{path}'. Pass the path of docs.txt.xz.")
+    return "\n\n".join(read_held_out_documents(path))
 
 
 def read_held_out(path: str | Path | None) -> str:
@@ -174,55 +187,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="latentkit evaluate", description=__doc__)
     parser.add_argument("model", help="nano, or anything that load_model takes")
     parser.add_argument("--heldout", help=f"heldout_books.txt.xz; default: ${HELD_OUT_VARIABLE}")
+    parser.add_argument("--docs", help="docs.txt.xz, whose held-out documents are measured too")
+    parser.add_argument(
+        "--beside", help="a second model to compare with, such as the control without the loop"
+    )
     parser.add_argument("--problems", type=int, default=100, help="per kind and difficulty; 0 for none")
     arguments = parser.parse_args(argv)
     text = read_held_out(arguments.heldout)
+    documents = held_out_documents(arguments.docs) if arguments.docs else ""
     from latentkit.models import load_model
 
-    model = load_model(arguments.model, dtype="float32", device="cpu")
-    print(report(evaluate(model, text, problems=arguments.problems), measure_cost(arguments.model)))
+    several: dict[str, Figures] = {}
+    for name in filter(None, (arguments.model, arguments.beside)):
+        model = load_model(name, dtype="float32", device="cpu")
+        several[name] = evaluate(model, text, documents=documents, problems=arguments.problems)
+        print(f"{name}\n\n{report(several[name], measure_cost(name))}\n")
+    if arguments.beside:
+        print(compare(several))
     return 0
-
-
-def report(figures: Figures, cost: Cost | None = None) -> str:
-    """Return the figures as the Markdown that stands in the model card."""
-    lines = ["| iterations | " + " | ".join(map(str, figures.bits_per_byte)) + " |"]
-    lines += ["|---|" + "---|" * len(figures.bits_per_byte)]
-    lines += [
-        "| bits per byte | " + " | ".join(f"{b:.3f}" for b in figures.bits_per_byte.values()) + " |",
-        "",
-    ]
-    for name, values in (("held-out books", figures.settling_text), ("Faust", figures.settling_faust)):
-        low, middle, high = values
-        lines += [f"Settling iteration, {name} (10th, 50th, 90th percentile): {low:g}, {middle:g}, {high:g}"]
-    lines += [
-        f"Faust tokens under 2 % at iteration 64: {figures.faust_settled:.1%}",
-        f"Tokens that do not reach 1 % by iteration 128: {figures.unsettled:.1%}{_said(figures)}",
-        "Settling iteration of an answer (median) by hops: "
-        + ", ".join(f"{settled:g} at {hops}" for hops, settled in figures.settling_hops.items())
-        + f"; rank correlation {figures.hops_correlation:.2f}",
-    ]
-    if cost:
-        weights = f"Weights: {cost.megabytes:.1f} MB, loaded in {cost.load:.2f} s; "
-        lines += [f"{weights}60 tokens × 128 iterations with readouts: {cost.trace:.1f} s"]
-    if figures.accuracy:
-        at = list(next(iter(figures.accuracy.values())))
-        lines += ["", "| problem | steps | " + " | ".join(f"r = {r}" for r in at) + " |"]
-        lines += ["|---|---|" + "---|" * len(at)]
-        for (kind, steps), row in figures.accuracy.items():
-            lines += [f"| {kind} | {steps or 'all'} | " + " | ".join(f"{row[r]:.2f}" for r in at) + " |"]
-    return "\n".join(lines)
-
-
-def _said(figures: Figures) -> str:
-    kinds = figures.unsettled_kinds
-    return f" ({', '.join(f'{count} {kind}' for kind, count in kinds.items())})" if kinds else ""
-
-
-def _first_tokens(tokenizer: Any, text: str, count: int = 256) -> list[int]:
-    # cut by the tokenizer itself, which else warns of a text longer than the model's context
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, truncation=True, max_length=count)
-    return ids
 
 
 def _percentiles(values: np.ndarray[Any, Any]) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int
     Returns
     -------
     (int, int)
-        All iterations, at least 1, and the last of them that carry gradient.
+        All iterations, at least 1, and the last of them that carry gradient. Without the loop, 1 and 1.
 
     Notes
     -----
@@ -46,6 +46,8 @@ def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int
     >>> round(sum(draws) / len(draws))
     13
     """
+    if not settings.loop:
+        return 1, 1
     rng = random.Random(f"iterations/{settings.seed}/{step}")
     if rng.random() < settings.shallow_share:
         iterations = rng.randint(1, 4)

@@ -38,6 +38,9 @@ class Settings:
         A batch: so many rows of so many tokens.
     mean_recurrence : int
         Mean of the log-normal Poisson distribution that the number of iterations is drawn from.
+    loop : bool
+        Repeat the core. If not, each of its `mean_recurrence` passes is given a block of its own, and every
+        step runs through them once: the control that shows what the loop does, at about equal compute.
     backprop_depth : int
         How many of them, the last ones, carry gradient.
     recurrence_ramp : float
@@ -76,6 +79,7 @@ class Settings:
     rows: int = 16
     length: int = 256
     mean_recurrence: int = 12
+    loop: bool = True
     backprop_depth: int = 8
     recurrence_ramp: float = 0.4
     shallow_share: float = 0.1
@@ -105,6 +109,7 @@ class Settings:
     def config(self) -> HuginnConfig:
         """The architecture of this size."""
         hidden, heads, intermediate, (prelude, core, coda) = SIZES[self.size]
+        core, mean = (core, self.mean_recurrence) if self.loop else (core * self.mean_recurrence, 1)
         return HuginnConfig(
             n_embd=hidden,
             n_heads=heads,
@@ -115,7 +120,7 @@ class Settings:
             vocab_size=self.vocab_size,
             block_size=self.context,
             injection_type=self.injection,
-            mean_recurrence=self.mean_recurrence,
+            mean_recurrence=mean,
             mean_backprop_depth=self.backprop_depth,
             injection_scale=self.injection_scale,
         )
