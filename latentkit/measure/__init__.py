@@ -10,6 +10,7 @@ from latentkit.measure.comparison import compare_settling, trace_distance
 from latentkit.measure.components import principal_components
 from latentkit.measure.exits import exit_criteria, exit_iteration
 from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
+from latentkit.measure.gates import exit_distribution, gate_exit
 from latentkit.measure.interval import geometric_mean_interval, mean_interval
 from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
@@ -24,7 +25,9 @@ __all__ = [
     "compare_settling",
     "contraction_rate",
     "exit_criteria",
+    "exit_distribution",
     "exit_iteration",
+    "gate_exit",
     "geometric_mean_interval",
     "mean_interval",
     "measured_floor",

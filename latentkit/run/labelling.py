@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.criteria import EXIT_RULES
+from latentkit.models.contract import facts_of
 from latentkit.run.prompting import token_texts
 from latentkit.trace import build_trace
 
@@ -28,10 +29,12 @@ def token_labels(tokenizer: Any, ids: Sequence[int]) -> dict[str, np.ndarray[Any
     }
 
 
-def seed_attribute(seed: int | None, initial_state: Any = None) -> int | str:
+def seed_attribute(model: Any, seed: int | None, initial_state: Any = None) -> int | str:
     """Return the attribute ``seed`` of a trace."""
     if initial_state is not None:
         return "given"
+    if not facts_of(model).seeded:
+        return "none: starts from the input"
     return "zeros" if seed is None else seed
 
 

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from latentkit.models.contract import RecurrentModel
+from latentkit.run.facts import fact_attrs
 
 __all__ = ["provenance", "weights_digest"]
 
@@ -26,6 +27,7 @@ def provenance(model: RecurrentModel[Any]) -> dict[str, str | int]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "hidden_size": model.hidden_size,
         "weights_digest": weights_digest(model.module),
+        **fact_attrs(model),
         "versions": json.dumps({name: _version(name) for name in _LIBRARIES}),
     }
 

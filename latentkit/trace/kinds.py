@@ -137,12 +137,16 @@ _RECURRENCE = {
     **_token_text(_TOKEN),
     "is_generated": _coordinate(_TOKEN, "bool", "whether the model wrote this token"),
     "iteration": _PASSES,
+    "is_extrapolated": _coordinate(_ITERATION, "bool", "whether the model was trained at fewer iterations"),
     "seed": _coordinate(("seed",), "int", "seed of the initial state"),
     "distance": Variable(_CELL, "float", "‖s_i − s*‖", required=True, leading="seed"),
     "step_size": Variable(_CELL, "float", "‖s_i − s_{i−1}‖", required=True, leading="seed"),
     "step_cosine": Variable(_CELL, "float", "cosine of successive steps", leading="seed"),
     **_readout(
         _CELL, "likeliest next token if stopped here", "readout at the limit ‖ readout at i", leading="seed"
+    ),
+    "exit_probability": Variable(
+        _CELL, "float", "probability that the loop ends here, if it has not ended before", leading="seed"
     ),
     "state": Variable((*_CELL, "hidden"), "float", "normalised latent state s_i", leading="seed"),
 }

@@ -206,10 +206,6 @@ class HrmTextNetwork(LoopedNetwork):
         """Return the layers in the order of one H-cycle."""
         return [*self.model.L_module.layers] * self.cycles + [*self.model.H_module.layers]
 
-    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:  # noqa: ARG002
-        """Apply the norm that ends a stack to a layer's output."""
-        return rms(state, self.eps)
-
     def _calls(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
         slow, fast = state.chunk(2, dim=-1)
         first = iteration * self.sizes.core

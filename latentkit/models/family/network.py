@@ -111,10 +111,6 @@ class LoopedNetwork(nn.Module):
         """Return the blocks before and after the loop."""
         return [], []
 
-    def look(self, stack: str, state: Float[Tensor, "... hidden"]) -> Float[Tensor, "... hidden"]:
-        """Take a block's output to what the head reads: the logit lens."""
-        raise NotImplementedError
-
     def optional_tensors(self) -> dict[str, tuple[int, ...] | None]:
         """Return what a checkpoint may hold beside the weights, with its shape; None: any shape."""
         return {}

@@ -227,7 +227,8 @@ class ParcaeNetwork(LoopedNetwork):
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         """Return ln_f(C x), for distances and the logit lens; the coda reads C x."""
-        return self.look("core", state)
+        normed: Tensor = self.transformer.ln_f(self.transformer.C(state))
+        return normed
 
     def read_out(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
@@ -237,7 +238,8 @@ class ParcaeNetwork(LoopedNetwork):
         first = self.sizes.prelude + self.sizes.core
         for i, block in enumerate(self.transformer.coda):
             x = block(x, context.rope, context.cache, -(i + 1), self._values(first + i, context.token_ids))
-        return self.look("coda", x)
+        normed: Tensor = self.transformer.ln_f(x)
+        return normed
 
     def core_blocks(self) -> list[nn.Module]:
         """Return the blocks of the core."""
@@ -246,12 +248,6 @@ class ParcaeNetwork(LoopedNetwork):
     def outer_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
         """Return prelude and coda."""
         return list(self.transformer.prelude), list(self.transformer.coda)
-
-    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:
-        """Apply the final norm, to a state of the core after C."""
-        x = self.transformer.C(state) if stack == "core" else state
-        normed: Tensor = self.transformer.ln_f(x)
-        return normed
 
     def _passed(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
         x: Tensor = self.transformer.adapter(state, context.embedding)

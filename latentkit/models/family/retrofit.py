@@ -169,7 +169,8 @@ class RetrofitNetwork(LoopedNetwork):
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         """Return ln_f(x), for distances and the logit lens; the coda reads the raw state."""
-        return self.look("core", state)
+        normed: Tensor = self.transformer.ln_f(state)
+        return normed
 
     def read_out(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
@@ -178,7 +179,7 @@ class RetrofitNetwork(LoopedNetwork):
         x = state
         for i, block in enumerate(self.transformer.coda):
             x = block(x, context.rope, context.cache, -(i + 1))
-        return self.look("coda", x)
+        return self.normalise(x)
 
     def core_blocks(self) -> list[nn.Module]:
         """Return the blocks of the core."""
@@ -187,11 +188,6 @@ class RetrofitNetwork(LoopedNetwork):
     def outer_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
         """Return prelude and coda."""
         return list(self.transformer.prelude), list(self.transformer.coda)
-
-    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:  # noqa: ARG002
-        """Apply the final norm."""
-        normed: Tensor = self.transformer.ln_f(state)
-        return normed
 
     def _passed(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
         x: Tensor = self.transformer.adapter(torch.cat((state, context.embedding), dim=-1))

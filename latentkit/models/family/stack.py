@@ -106,7 +106,7 @@ class StackNetwork(LoopedNetwork):
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         """Return the state itself where it is fed back normed."""
-        return state if self.norm_fed_back else self.look("core", state)
+        return state if self.norm_fed_back else self._normed(state)
 
     def read_out(
         self,
@@ -120,11 +120,6 @@ class StackNetwork(LoopedNetwork):
         """Return the layers."""
         return list(self.model.layers)
 
-    def look(self, stack: str, state: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:  # noqa: ARG002
-        """Apply the final norm to a layer's output."""
-        normed: Tensor = self.model.norm(state)
-        return normed
-
     def _passed(self, x: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:
         first = iteration * len(self.model.layers)
         for i, layer in enumerate(self.model.layers):
@@ -132,4 +127,8 @@ class StackNetwork(LoopedNetwork):
             yield x
 
     def _close(self, x: Tensor) -> Tensor:
-        return self.look("core", x) if self.norm_fed_back else x
+        return self._normed(x) if self.norm_fed_back else x
+
+    def _normed(self, x: Tensor) -> Tensor:
+        normed: Tensor = self.model.norm(x)
+        return normed

@@ -16,7 +16,6 @@ from latentkit.run.arguments import (
     check_token_ids,
     flag,
     given_state,
-    iteration_count,
     need_causal,
     need_recurrent,
     real_number,
@@ -30,6 +29,7 @@ from latentkit.run.decoding.exits import ExitTest
 from latentkit.run.decoding.loop import Plan, decode
 from latentkit.run.decoding.recorder import Recorder
 from latentkit.run.decoding.streaming import TextStream
+from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import as_texts, label, seed_attribute, token_labels
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
@@ -45,7 +45,7 @@ def run_decoding(
     system: str | None = None,
     chat: bool = False,
     new_tokens: int,
-    iterations: int = 64,
+    iterations: int | None = None,
     exit: str | None = None,  # noqa: A002  (the word that the papers use)
     threshold: float | None = None,
     min_iterations: int = 1,
@@ -76,8 +76,9 @@ def run_decoding(
         Whether the string is a user's message rather than plain text.
     new_tokens : int
         Largest number of tokens to generate; a stop token is the last one.
-    iterations : int
-        Largest number of passes of the core for each token.
+    iterations : int, optional
+        Largest number of passes of the core for each token. None: 64, or the one number that the model was
+        trained with.
     exit : str, optional
         Criterion that ends a token's iterations early: ``"latent-diff"``, ``"cosine"`` or ``"acceleration"``
         (computed from the raw state), ``"entropy-diff"``, ``"kl"``, ``"minp-kl"`` or ``"argmax-stability"``
@@ -160,7 +161,7 @@ def run_decoding(
     """
     need_recurrent(model)
     need_causal(model, "it cannot generate text token by token")
-    iterations = iteration_count("iterations", iterations)
+    iterations = asked_iterations(model, iterations, 64)
     new_tokens = whole_number("new_tokens", new_tokens, least=1)
     min_iterations = whole_number("min_iterations", min_iterations, least=1, most=iterations)
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
@@ -198,7 +199,7 @@ def run_decoding(
             _warn_of_interrupt(len(generated), new_tokens)
         attrs = {
             **provenance(model),
-            "seed": seed_attribute(seed, initial_state),
+            "seed": seed_attribute(model, seed, initial_state),
             "exit": "none" if exit_test is None else exit_test.name,
             "threshold": float("nan") if exit_test is None else float(exit_test.threshold),
             "temperature": float(temperature),

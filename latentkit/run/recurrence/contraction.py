@@ -23,6 +23,7 @@ from latentkit.run.arguments import (
     seed_or_none,
     token_positions,
 )
+from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import label, seed_attribute, token_labels
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
@@ -41,7 +42,7 @@ def run_local_contraction(
     system: str | None = None,
     chat: bool = False,
     tokens: slice | Sequence[int] | None = None,
-    iterations: int = 128,
+    iterations: int | None = None,
     power_iterations: int = 40,
     seed: int | None = 0,
     progress: bool = True,
@@ -56,8 +57,9 @@ def run_local_contraction(
         As for `run_recurrence`.
     tokens : slice or list of int, optional
         Positions to analyse; all by default. Each costs ``power_iterations`` steps over the tokens up to it.
-    iterations : int
-        Passes of the core before the limit.
+    iterations : int, optional
+        Passes of the core before the limit. None: 128, or the one number that the model was trained with,
+        which need not lead to one: see ``last_step``.
     power_iterations : int
         Number of applications of the derivative, at least 8.
     seed : int or None
@@ -103,7 +105,7 @@ def run_local_contraction(
     True
     """
     need_recurrent(model)
-    iterations = iteration_count("iterations", iterations)
+    iterations = asked_iterations(model, iterations, 128)
     power_iterations = iteration_count("power_iterations", power_iterations, least=8)
     seed = seed_or_none(seed)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
@@ -129,7 +131,7 @@ def run_local_contraction(
         }
         attrs: dict[str, Any] = {
             **provenance(model),
-            "seed": seed_attribute(seed),
+            "seed": seed_attribute(model, seed),
             "iterations": iterations,
             "power_iterations": power_iterations,
             "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),

@@ -17,7 +17,6 @@ from latentkit.models.contract import RecurrentModel
 from latentkit.run.arguments import (
     check_token_ids,
     flag,
-    iteration_count,
     need_causal,
     need_recurrent,
     refuse_beyond_memory,
@@ -25,6 +24,7 @@ from latentkit.run.arguments import (
     token_numbers,
     whole_number,
 )
+from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import as_texts, label, seed_attribute
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
@@ -44,7 +44,7 @@ def run_lens(
     system: str | None = None,
     chat: bool = False,
     token: int = -1,
-    iterations: int = 32,
+    iterations: int | None = None,
     seed: int | None = 0,
     readout_top: int = 5,
     watch: Sequence[str | int] | str | int = (),
@@ -64,8 +64,8 @@ def run_lens(
         Whether the string is a user's message rather than plain text.
     token : int
         Position whose next token is read out. Negative numbers count from the end.
-    iterations : int
-        Passes of the core.
+    iterations : int, optional
+        Passes of the core. None: 32, or the one number that the model was trained with.
     seed : int or None
         Seed of the random initial state; None starts from zeros.
     readout_top : int
@@ -111,7 +111,7 @@ def run_lens(
     """
     need_recurrent(model)
     _need_verbs(model)
-    iterations = iteration_count("iterations", iterations)
+    iterations = asked_iterations(model, iterations, 32)
     readout_top = whole_number("readout_top", readout_top, least=1, most=model.vocab_size)
     seed = seed_or_none(seed)
     watched = token_numbers(model, "watch", watch)
@@ -127,7 +127,7 @@ def run_lens(
             warnings.warn(f"Interrupted: the trace holds iterations 1 to {len(hidden)}.", stacklevel=2)
         attrs = {
             **provenance(model),
-            "seed": seed_attribute(seed),
+            "seed": seed_attribute(model, seed),
             "token": position,
             "token_text": token_texts(model.tokenizer, [ids[position]])[0],
             "interrupted": int(bar.stopped),

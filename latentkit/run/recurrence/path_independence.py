@@ -16,15 +16,16 @@ from latentkit.models.contract import RecurrentModel
 from latentkit.run.arguments import (
     check_token_ids,
     flag,
-    iteration_count,
     need_recurrent,
     refuse_beyond_memory,
     seed_list,
 )
+from latentkit.run.facts import asked_iterations, need_starts
 from latentkit.run.labelling import as_texts, label, token_labels
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
+from latentkit.run.recurrence.perturbation import Perturbation
 
 __all__ = ["run_path_independence"]
 
@@ -37,7 +38,8 @@ def run_path_independence(
     chat: bool = False,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     other_prompt: Prompt | None = None,
-    iterations: int = 128,
+    perturb: float | None = None,
+    iterations: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Compare the limits of one prompt from several initial states, token by token.
@@ -53,8 +55,12 @@ def run_path_independence(
     other_prompt : str, list of messages, or list of int, optional
         Adds a start: the final state of this other prompt, position by position; a shorter one is repeated
         from its beginning. ``system`` and ``chat`` do not apply to it.
-    iterations : int
-        Passes of the core from every start; the state after them counts as the limit.
+    perturb : float, optional
+        Push every start in a random direction of its own, by this share of the state's length. A model that
+        starts from its input has only one start without it.
+    iterations : int, optional
+        Passes of the core from every start; the state after them counts as the limit. None: 128,
+        or the one number that the model was trained with, which need not lead to one: see ``last_step``.
     progress : bool
         Show a progress bar.
 
@@ -93,7 +99,9 @@ def run_path_independence(
     ('start', 'other_start', 'token')
     """
     need_recurrent(model)
-    iterations = iteration_count("iterations", iterations)
+    iterations = asked_iterations(model, iterations, 128)
+    if perturb is None:
+        need_starts(model, "all seeds", "Pass perturb=0.1 for starts that are pushed apart.")
     checked = seed_list(seeds)
     if len(checked) + (other_prompt is not None) < 2:
         msg = f"seeds is {seeds!r}; pass at least two different ones, or one and other_prompt=."
@@ -107,7 +115,7 @@ def run_path_independence(
     work = (count + bool(others)) * iterations
     with Progress(work, model.name, visible=flag("progress", progress)) as bar:
         context = model.embed(torch.tensor([ids]))
-        starts = [model.initial_state(context, seed) for seed in checked]
+        starts = [_start(model, context, seed, perturb) for seed in checked]
         if others:
             starts.append(_final_state(model, others, len(ids), checked[0], iterations, bar))
         ends = [_last_two(model, context, state, iterations, bar) for state in starts]
@@ -122,11 +130,21 @@ def run_path_independence(
         attrs = {
             **provenance(model),
             "iterations": iterations,
+            **({} if perturb is None else {"perturb": float(perturb)}),
             "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=0),
         }
         if other_prompt is not None:
             attrs["other_prompt"] = prompt_json(other_prompt, system=None, chat=False, new_tokens=0)
         return label(model.tokenizer, "path_independence", arrays, attrs)
+
+
+def _start(model: RecurrentModel[Any], context: Any, seed: int, perturb: float | None) -> Tensor:
+    """Return one start, pushed where that was asked for."""
+    state: Tensor = model.initial_state(context, seed)
+    if perturb is None:
+        return state
+    kick = {"iteration": 0, "size": perturb, "seed": seed}
+    return Perturbation.from_argument(kick, limit=0, tokens=state.shape[1])(state, 0)
 
 
 def _refuse_too_large(model: RecurrentModel[Any], starts: int, tokens: int) -> None:

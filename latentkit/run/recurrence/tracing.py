@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from latentkit.errors import ArgumentError
-from latentkit.models.contract import RecurrentModel
+from latentkit.models.contract import RecurrentModel, facts_of
 from latentkit.run.arguments import (
     check_token_ids,
     flag,
@@ -25,12 +25,13 @@ from latentkit.run.arguments import (
     whole_number,
 )
 from latentkit.run.decoding.loop import greedy
+from latentkit.run.facts import asked_iterations, need_starts
 from latentkit.run.labelling import label, seed_attribute, token_labels
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.perturbation import Perturbation
-from latentkit.run.recurrence.trajectory import Trajectory, iterate, measured, readouts
+from latentkit.run.recurrence.trajectory import Trajectory, exit_probabilities, iterate, measured, readouts
 
 __all__ = ["run_recurrence"]
 
@@ -44,7 +45,7 @@ def run_recurrence(
     system: str | None = None,
     chat: bool = False,
     new_tokens: int = 0,
-    iterations: int = 64,
+    iterations: int | None = None,
     limit: int | None = None,
     seed: int | None = 0,
     seeds: Sequence[int] | None = None,
@@ -70,10 +71,12 @@ def run_recurrence(
     new_tokens : int
         Number of tokens to generate greedily first (fewer if a stop token comes); one pass then traces the
         whole sequence.
-    iterations : int
-        The trace covers iterations 0 (the initial state) to this one.
+    iterations : int, optional
+        The trace covers iterations 0 (the initial state) to this one. None: 64, or the one number that the
+        model was trained with.
     limit : int, optional
-        Iteration whose state is the limit s*; None means max(128, iterations).
+        Iteration whose state is the limit s*. None: max(128, iterations), or the last iteration of the trace
+        where the model was trained at one depth: its end is not a fixed point.
     seed : int or None
         Seed of the random initial state, drawn independently for each position; None starts from zeros.
     seeds : list of int, optional
@@ -98,7 +101,9 @@ def run_recurrence(
     Dataset [(seed,) token, iteration, rank, hidden]
         ``distance`` ‖s_i − s*‖₂, ``step_size``, ``step_cosine``; with readouts also ``readout_id``,
         ``readout_text``, ``readout_probability``, ``entropy`` and ``kl`` (nats, KL(limit ‖ i)); with
-        ``keep_states`` also ``state``. Same inputs and seed give an identical dataset.
+        ``keep_states`` also ``state``; of a model with a gate also ``exit_probability``.
+        Of a model trained at one depth ``is_extrapolated`` marks the iterations beyond it. Same inputs and
+        seed give an identical dataset.
 
     Raises
     ------
@@ -125,13 +130,13 @@ def run_recurrence(
     5
     """
     need_recurrent(model)
-    iterations = iteration_count("iterations", iterations)
+    iterations = asked_iterations(model, iterations, 64)
     new_tokens = whole_number("new_tokens", new_tokens, least=0)
     if new_tokens:
         need_causal(model, "it cannot generate text token by token. Pass new_tokens=0")
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
-    limit = _limit(limit, iterations)
-    starts = _starts(seed, seeds, initial_state, new_tokens)
+    limit = _limit(model, limit, iterations)
+    starts = _starts(model, seed, seeds, initial_state=initial_state, new_tokens=new_tokens)
     keep_states = flag("keep_states", keep_states)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     check_token_ids(model, ids, new_tokens)
@@ -168,7 +173,7 @@ def run_recurrence(
             _warn_of_interrupt(finished, found[0], reached)
         attrs = {
             **provenance(model),
-            "seed": seed_attribute(seed, initial_state) if seeds is None else "along the dimension seed",
+            "seed": "along the dimension seed" if seeds else seed_attribute(model, seed, initial_state),
             "limit": reached,
             "interrupted": int(bar.stopped),
             "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
@@ -184,7 +189,21 @@ def run_recurrence(
             "is_generated": np.arange(len(sequence)) >= len(ids),
             "iteration": np.arange(arrays["distance"].shape[-1]),
         }
+        return _labelled(model, arrays, attrs)
+
+
+def _labelled(model: RecurrentModel[Any], arrays: Arrays, attrs: Mapping[str, Any]) -> xr.Dataset:
+    """Label the arrays; where the model was trained at one depth, mark what lies beyond it."""
+    trained = facts_of(model).trained_iterations
+    if trained is None:
         return label(model.tokenizer, "recurrence", arrays, attrs)
+    arrays["is_extrapolated"] = arrays["iteration"] > trained
+    trace = label(model.tokenizer, "recurrence", arrays, attrs)
+    limit = attrs["limit"]  # a depth that nothing was trained to settle at
+    trace["distance"].attrs["long_name"] = f"‖s_i − s_{limit}‖"
+    if "kl" in trace:
+        trace["kl"].attrs["long_name"] = f"KL(readout at {limit} ‖ readout at i)"
+    return trace
 
 
 def _arrays(
@@ -192,10 +211,14 @@ def _arrays(
 ) -> Arrays:
     """Return the variables of one seed."""
     arrays = measured(model, run, keep_states=keep_states)
+    if hasattr(model, "exit_probability"):
+        arrays |= exit_probabilities(model, context, run)
     return arrays if not top or bar.stopped else arrays | readouts(model, context, run, top, bar)
 
 
-def _starts(seed: Any, seeds: Any, initial_state: Any, new_tokens: int) -> list[int | None]:
+def _starts(
+    model: RecurrentModel[Any], seed: Any, seeds: Any, *, initial_state: Any, new_tokens: int
+) -> list[int | None]:
     """Return the checked seeds of all initial states; one where the state is given."""
     if initial_state is not None and new_tokens:
         msg = "initial_state= fixes the sequence's length and new_tokens= extends it. Pass one of them."
@@ -211,6 +234,8 @@ def _starts(seed: Any, seeds: Any, initial_state: Any, new_tokens: int) -> list[
     if initial_state is not None:
         msg = "initial_state= is one start and seeds= are several. Pass one of them."
         raise ArgumentError(msg)
+    offer = "Pass one seed, and perturb={'iteration': 0, 'size': 0.1} for a perturbed start."
+    need_starts(model, "several seeds", offer)
     return list(seed_list(seeds))
 
 
@@ -220,9 +245,9 @@ def _warn_of_interrupt(seeds: list[int | None] | None, first: Arrays, reached: i
     warnings.warn(f"Interrupted: the trace holds {what}{of}.", stacklevel=3)
 
 
-def _limit(limit: int | None, iterations: int) -> int:
+def _limit(model: RecurrentModel[Any], limit: int | None, iterations: int) -> int:
     if limit is None:
-        return max(128, iterations)
+        return max(128, iterations) if facts_of(model).trained_iterations is None else iterations
     limit = iteration_count("limit", limit, or_none=", or None for max(128, iterations)")
     if limit < iterations:
         msg = (

@@ -15,7 +15,7 @@ from latentkit.run.progress import Progress
 from latentkit.run.readouts import empty_readouts, not_finite, readout_statistics
 from latentkit.run.recurrence.perturbation import Perturbation
 
-__all__ = ["Trajectory", "iterate", "measured", "readouts"]
+__all__ = ["Trajectory", "exit_probabilities", "iterate", "measured", "readouts"]
 
 _CHUNK_BYTES = 64 * 2**20  # size of the normalised states in memory at a time
 
@@ -99,6 +99,13 @@ def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) 
     if kept is not None:
         found["state"] = kept
     return {name: values.numpy().swapaxes(0, 1) for name, values in found.items()}
+
+
+def exit_probabilities(model: Any, context: Any, run: Trajectory) -> Arrays:
+    """Return what the gate says of each state; NaN at the start, where no loop has run."""
+    found = [torch.full((run.states.shape[1],), torch.nan)]
+    found += [model.exit_probability(state[None], context)[0].float().cpu() for state in run.states[1:]]
+    return {"exit_probability": torch.stack(found, dim=1).numpy()}
 
 
 def readouts(model: RecurrentModel[Any], context: Any, run: Trajectory, top: int, bar: Progress) -> Arrays:
