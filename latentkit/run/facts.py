@@ -15,7 +15,7 @@ def asked_iterations(model: Any, iterations: object, default: int) -> int:
     """Return a checked number of iterations; None: the trained one, or a default where there is none."""
     if iterations is None:
         return facts_of(model).trained_iterations or default
-    return iteration_count("iterations", iterations, or_none=", or None for the model's own number")
+    return iteration_count("iterations", iterations)
 
 
 def fact_attrs(model: Any) -> dict[str, int | str]:

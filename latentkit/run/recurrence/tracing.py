@@ -173,7 +173,9 @@ def run_recurrence(
             _warn_of_interrupt(finished, found[0], reached)
         attrs = {
             **provenance(model),
-            "seed": "along the dimension seed" if seeds else seed_attribute(model, seed, initial_state),
+            "seed": "along the dimension seed"
+            if seeds is not None
+            else seed_attribute(model, seed, initial_state),
             "limit": reached,
             "interrupted": int(bar.stopped),
             "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
