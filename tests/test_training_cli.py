@@ -1,3 +1,8 @@
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -5,6 +10,7 @@ from latentkit.errors import ArgumentError
 from latentkit.models import load_model
 from latentkit.training import cli
 from latentkit.training.data import TaskSource
+from latentkit.training.settings import Settings
 
 SMALL = ["--size", "micro", "--device", "cpu", "--tokens", "512"]
 SMALL += ["--set", "rows=2", "length=64", "compile=no"]
@@ -105,3 +111,29 @@ def test_a_new_tokenizer_is_kept_for_the_run_that_goes_on(text, tmp_path, monkey
     first = cli._tokenizer("new", [str(text)], tmp_path)
     monkeypatch.setattr(cli, "train_tokenizer", None)
     assert cli._tokenizer("new", [str(text)], tmp_path).to_str() == first.to_str()
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("target", ["nano", "nano-control"])
+def test_each_stage_of_the_recipe_is_a_run_that_follows_the_one_before(target):
+    root = Path(cli.__file__).parents[2]
+    command = ["make", "--dry-run", "--old-file=.venv/.test", target, "CORPUS=corpus"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    runs = [
+        cli._parser().parse_args(shlex.split(line.partition(" train ")[2]))
+        for line in done.stdout.replace("\\\n", "").splitlines()
+        if "latentkit.cli train" in line
+    ]
+    before = [None, *(f"{run.out}/model" for run in runs[:-1])]
+    assert [run.init for run in runs] == before
+    assert [run.tokenizer for run in runs] == ["new", *[f"{runs[0].out}/tokenizer"] * 2]
+    assert 100e6 <= sum(run.tokens for run in runs) <= 160e6
+    for run in runs:
+        shares = [share for _, share in map(cli._share, run.data)]
+        assert sum(shares) + run.tasks == pytest.approx(1)
+        assert cli._kinds(run.kinds)
+    settings = [Settings(tokens=run.tokens, **cli._further(run.set)) for run in runs]
+    assert {(each.loop, each.hold_injection) for each in settings} == {(target == "nano",) * 2}
+    one_shape = {(each.config.n_layers_in_recurrent_block, each.injection) for each in settings}
+    assert one_shape == {(1 if target == "nano" else 8, "add")}
+    assert [each.decay for each in settings] == [0, 0, 1]

@@ -181,6 +181,17 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     )
 
 
+def test_a_checkpoint_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    _train(tmp_path / "whole")
+    _train(tmp_path, stop_at_step=4)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del content["settings"]["loop"], content["settings"]["early_readout"]
+    torch.save(content, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match=r"early_readout = 0\.0 instead of 0\.5"):
+        _train(tmp_path, dataclasses.replace(MICRO, early_readout=0.5))
+    assert _equal(_train(tmp_path), _train(tmp_path / "whole"))
+
+
 def test_a_run_can_be_made_longer(tmp_path):
     _train(tmp_path)
     _train(tmp_path, dataclasses.replace(MICRO, tokens=MICRO.tokens + ROWS * LENGTH))

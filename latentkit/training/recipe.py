@@ -223,12 +223,14 @@ def load_checkpoint(run: Run, path: Path) -> None:
         If the checkpoint was made with settings that change what a step does.
     """
     content: dict[str, Any] = torch.load(path, map_location=run.device, weights_only=True)
-    kept, given = content["settings"], run.settings.to_dict()
+    given = run.settings.to_dict()
+    # a setting that is younger than the checkpoint had the value that is its default now
+    kept = {name: getattr(Settings, name, None) for name in given} | content["settings"]
     free = {"tokens", "minutes", "compile", "mixture"}  # a run may be made longer; shares are for the record
-    if differ := [name for name in given if name not in free and given[name] != kept.get(name)]:
+    if differ := [name for name in given if name not in free and given[name] != kept[name]]:
         raise ModelError(
             f"The checkpoint '{path}' was made with other settings: "
-            + ", ".join(f"{name} = {kept.get(name)} instead of {given[name]}" for name in differ)
+            + ", ".join(f"{name} = {kept[name]} instead of {given[name]}" for name in differ)
             + ". Pass the same ones, or another folder to start anew."
         )
     run.module.load_state_dict(content["model"])
