@@ -172,7 +172,8 @@ def running(lab: Lab, browser: Browser, name: str) -> Iterator[Page]:
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             page.wait_for_function(DONE_OR_BROKEN, timeout=RUN_LIMIT)
-            assert page.locator(BROKEN).all_inner_texts() == []
+            errors = page.locator(BROKEN).all_inner_texts()
+            assert not errors, "\n".join(errors)
             yield page
         finally:
             save_screenshot(page, f"{Path(name).stem}.png")
