@@ -118,13 +118,22 @@ def make(tmp_path):
     python.write_text(STAND_IN)
     python.chmod(0o755)
     calls = tmp_path / "calls"
+    tools = tmp_path / "node_modules" / ".bin"  # with stand-ins for npm and what it installs
+    tools.mkdir(parents=True)
+    for name in ("npm", "biome", "tsc"):
+        (tools / name).write_text(f"#!/usr/bin/env bash\necho {name} $* >> $CALLS\n")
+        (tools / name).chmod(0o755)
 
     def run(*arguments):
         calls.write_text("")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         command = ["make", *arguments, f"PYTHON={python}", "VENV=.venv"]
         subprocess.run(
-            command, cwd=tmp_path, env=plain | {"CALLS": str(calls)}, check=True, capture_output=True
+            command,
+            cwd=tmp_path,
+            env=plain | {"CALLS": str(calls), "PATH": f"{tools}:{plain['PATH']}"},
+            check=True,
+            capture_output=True,
         )
         return [line for line in calls.read_text().splitlines() if not line.startswith("-c")]
 
@@ -150,6 +159,8 @@ def test_make_test_runs_every_check_and_pytest_last(make):
         "-m ruff format --check .",
         "-m mypy",
         "--no-logo",
+        "biome check",
+        "tsc",
         "-m pytest -n logical --maxprocesses=4 -k faust",
     ]
 
