@@ -1,0 +1,107 @@
+"""Packs a model for the page: header, tokenizer and weights in one block of bytes, and builds the kernel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentkit.errors import ModelError
+
+__all__ = ["KERNEL", "assemble", "pack_model"]
+
+FOLDER = Path(__file__).parent
+#: The assembled kernel: product.wasm, whose text form is product.wat.
+KERNEL = FOLDER / "product.wasm"
+INJECTIONS = ("add", "gate", "linear")
+
+
+def pack_model(model: Any) -> bytes:
+    """Return a model as the bytes that the page's engine reads.
+
+    Parameters
+    ----------
+    model : HuginnModel
+        With a byte-level BPE tokenizer, such as nano. Weights are rounded to bfloat16, as nano's are stored.
+
+    Returns
+    -------
+    bytes
+        The length of the header (4 bytes, little-endian), the header in JSON, the deflated planes.
+
+    Raises
+    ------
+    ModelError
+        If the architecture, its sizes or its tokenizer is one that the engine does not have.
+    """
+    config, tokenizer = _checked(model)
+    tensors = _tensors(model.module)
+    words = np.concatenate([_bfloat16(tensor) for tensor in tensors.values()])
+    planes = (words >> 8).astype(np.uint8).tobytes() + (words & 0xFF).astype(np.uint8).tobytes()
+    header = {
+        "name": model.name,
+        "config": config.to_dict(),
+        "tokenizer": _vocabulary(json.loads(tokenizer.backend_tokenizer.to_str())),
+        "tensors": [{"name": name, "shape": list(tensor.shape)} for name, tensor in tensors.items()],
+        "digest": hashlib.sha256(planes).hexdigest(),
+    }
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return len(text).to_bytes(4, "little") + text + deflate.compress(planes) + deflate.flush()
+
+
+def assemble() -> bytes:
+    """Return the kernel assembled from its text form, for comparison with `KERNEL`; needs ``wasmtime``."""
+    from wasmtime import wat2wasm
+
+    return bytes(wat2wasm((FOLDER / "product.wat").read_text(encoding="utf-8")))
+
+
+def _checked(model: Any) -> tuple[Any, Any]:
+    config, tokenizer = getattr(model, "config", None), getattr(model, "tokenizer", None)
+    wanted = "Pass a model of Huginn's architecture with a byte-level BPE tokenizer, such as nano."
+    if not hasattr(config, "injection_type") or tokenizer is None:
+        raise ModelError(f"'{getattr(model, 'name', model)}' cannot run in a page. {wanted}")
+    if config.injection_type not in INJECTIONS:
+        raise ModelError(f"The engine of the page has no injection '{config.injection_type}'. {wanted}")
+    odd = {n: s for n in ("n_embd", "intermediate_size", "vocab_size") if (s := getattr(config, n)) % 16}
+    if odd:
+        sizes = ", ".join(f"{name} = {size}" for name, size in odd.items())
+        raise ModelError(f"The engine of the page works on sixteen channels at once; {sizes}. {wanted}")
+    return config, tokenizer
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return every weight by name, the head too where it is the embedding."""
+    found = dict(module.named_parameters())
+    found.setdefault("lm_head.weight", module.get_parameter("lm_head.weight"))
+    if found["lm_head.weight"] is found.get("transformer.wte.weight"):
+        del found["lm_head.weight"]  # the engine uses the embedding
+    return found
+
+
+def _bfloat16(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    rounded = tensor.detach().to(device="cpu", dtype=torch.bfloat16).contiguous().flatten()
+    return rounded.view(torch.int16).numpy().view(np.uint16)
+
+
+def _vocabulary(tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of ``tokenizer.json`` that the engine reads, with ids instead of texts."""
+    from latentkit.training.tokenizer import PATTERN
+
+    model = tokenizer["model"]
+    steps = (tokenizer.get("pre_tokenizer") or {}).get("pretokenizers") or [{}]
+    if model.get("type") != "BPE" or steps[0].get("pattern") != {"Regex": PATTERN}:
+        raise ModelError("The page reads tokenizers of nano's kind only: byte-level BPE with its pattern.")
+    ids: dict[str, int] = model["vocab"]
+    special = {token["content"]: token["id"] for token in tokenizer["added_tokens"] if token["special"]}
+    tokens = [""] * (max((*ids.values(), *special.values())) + 1)
+    for text, number in ids.items():
+        tokens[number] = text
+    merges = [(ids[left], ids[right], ids[left + right]) for left, right in model["merges"]]
+    return {"tokens": tokens, "merges": merges, "special": special}
