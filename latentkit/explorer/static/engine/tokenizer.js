@@ -27,7 +27,9 @@ export class Tokenizer {
     this.special = new Map(Object.entries(vocabulary.special));
     const alphabet = byteOf();
     /** @type {Uint8Array[]} bytes of each token */
-    this.bytes = vocabulary.tokens.map((token) => Uint8Array.from(token, (symbol) => alphabet.get(symbol) ?? 0));
+    this.bytes = vocabulary.tokens.map((token) =>
+      Uint8Array.from(token, (symbol) => alphabet.get(symbol) ?? 0),
+    );
     this.byteIds = new Int32Array(256);
     this.bytes.forEach((bytes, id) => {
       if (bytes.length === 1) this.byteIds[bytes[0]] = id;

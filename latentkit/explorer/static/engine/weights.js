@@ -2,7 +2,7 @@
  * A model as one block of bytes: a header in JSON, then all weights as bfloat16 in two planes, deflated.
  *
  * The first plane holds the upper bytes of all weights, the second the lower ones: alike bytes side by side
- * deflate better. `latentkit.explorer.engine.pack` writes the block.
+ * deflate better. `latentkit.explorer.packing` writes the block.
  */
 
 import { Weights } from "./kernel.js";

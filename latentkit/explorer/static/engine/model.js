@@ -5,7 +5,7 @@
  * operations are the same here, in float32.
  */
 
-import { plainProducts, Memory, wasmProducts } from "./kernel.js";
+import { Memory, plainProducts, wasmProducts } from "./kernel.js";
 import { initialRow } from "./random.js";
 import { Tokenizer } from "./tokenizer.js";
 import { arrays, count, unpack } from "./weights.js";

@@ -15,7 +15,7 @@ from latentkit.errors import ModelError
 
 __all__ = ["KERNEL", "assemble", "pack_model"]
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "static" / "engine"
 #: The assembled kernel: product.wasm, whose text form is product.wat.
 KERNEL = FOLDER / "product.wasm"
 INJECTIONS = ("add", "gate", "linear")
