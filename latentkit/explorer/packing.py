@@ -63,7 +63,8 @@ def assemble() -> bytes:
 
 
 def _checked(model: Any) -> tuple[Any, Any]:
-    config, tokenizer = getattr(model, "config", None), getattr(model, "tokenizer", None)
+    config: Any = getattr(model, "config", None)
+    tokenizer = getattr(model, "tokenizer", None)
     wanted = "Pass a model of Huginn's architecture with a byte-level BPE tokenizer, such as nano."
     if not hasattr(config, "injection_type") or tokenizer is None:
         raise ModelError(f"'{getattr(model, 'name', model)}' cannot run in a page. {wanted}")
@@ -78,7 +79,7 @@ def _checked(model: Any) -> tuple[Any, Any]:
 
 def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return every weight by name, the head too where it is the embedding."""
-    found = dict(module.named_parameters())
+    found: dict[str, torch.Tensor] = dict(module.named_parameters())
     found.setdefault("lm_head.weight", module.get_parameter("lm_head.weight"))
     if found["lm_head.weight"] is found.get("transformer.wte.weight"):
         del found["lm_head.weight"]  # the engine uses the embedding
