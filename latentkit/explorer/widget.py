@@ -24,6 +24,7 @@ from latentkit.explorer.choices import (
 from latentkit.explorer.data import pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
+from latentkit.files import write_file
 from latentkit.view.kinds import grid_of
 from latentkit.view.selection import token_rows
 
@@ -143,6 +144,8 @@ class TraceExplorer(anywidget.AnyWidget):
         ------
         ArgumentError
             If the folder does not exist.
+        FileError
+            If the file cannot be written; an earlier one is then unchanged.
         """
         path = Path(path)
         if not path.parent.is_dir():
@@ -150,8 +153,7 @@ class TraceExplorer(anywidget.AnyWidget):
             raise ArgumentError(msg)
         alt = " ".join(picture.alt for picture in self._pictures())
         title = title or f"A trace of {' and '.join(_names(self._traces, None))}"
-        path.write_text(page(self.data, self._choices(), title=title, alt=alt), encoding="utf-8")
-        return path
+        return write_file(path, page(self.data, self._choices(), title=title, alt=alt))
 
     def _take(self, traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:
         block = pack(traces, names)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from latentkit.errors import ModelError
+from latentkit.files import write_file
 from latentkit.models.huginn import Huginn, HuginnConfig, rope_table
 
 __all__ = [
@@ -145,10 +146,10 @@ def write_module(module: Huginn, folder: Path, dtype: torch.dtype | None = None)
     tensors = {
         name: weight.detach().to("cpu", dtype).contiguous() for name, weight in module.named_parameters()
     }
-    save_file(tensors, folder / _SINGLE, metadata={"format": "pt"})
+    write_file(folder / _SINGLE, save(tensors, metadata={"format": "pt"}))
     stored = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
     config = {**module.config.to_dict(), "torch_dtype": stored}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    write_file(folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from latentkit.errors import ArgumentError, ModelError
+from latentkit.files import write_file
 from latentkit.models.chat import BEGIN_TEXT, CHAT_TEMPLATE, END_TEXT, PAD, SPECIAL_TOKENS
 
 # A word takes the space before it along; a digit stands alone and takes nothing; marks keep together
@@ -102,7 +103,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, *, context_length: 
     }
     tokenizer.save(str(folder / FILES[0]), pretty=False)
     for name, content in ((FILES[1], config), (FILES[2], names)):
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_file(folder / name, json.dumps(content, indent=2) + "\n")
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
