@@ -173,28 +173,37 @@ def test_hovering_changes_the_curve_too_and_leaving_restores_it(saved):
         assert (pixels(curve) == before).all()
 
 
-def test_on_a_touch_screen_pictures_scroll_and_a_tap_selects(browser, tmp_path):
+@pytest.fixture
+def on_phone(browser, tmp_path):
+    """Open an explorer on a touch screen; each swipe needs a fresh page, which it leaves scrolling."""
     path = lk.explore(wander(60, 64), iteration=20, token=11).save_html(tmp_path / "page.html")
     context = browser.new_context(viewport={"width": 400, "height": 700}, has_touch=True, is_mobile=True)
-    try:
-        page = context.new_page()
-        page.goto(path.as_uri())
-        cells, stops = page.locator("canvas.lk-cells"), page.locator(".lk-stop")
-        cells.wait_for()
-        before = (iteration(page).input_value(), stops.inner_text())
-        for selector, top in (("canvas.lk-cells", 300), ("canvas.lk-curve", 800)):
-            page.evaluate("top => scrollTo(0, top)", top)
-            _swipe_up(page, selector)
-            page.wait_for_function("least => scrollY > least", arg=top + 80)
-        assert (iteration(page).input_value(), stops.inner_text()) == before
-        page.evaluate("scrollTo(0, 800)")
-        _swipe_up(page, ".lk-handle")
-        expect(stops).not_to_have_text(before[1])
-        assert page.evaluate("scrollY") == 800
-        cells.tap(position={"x": 150, "y": 300})
-        expect(iteration(page)).not_to_have_value(before[0])
-    finally:
-        context.close()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.locator("canvas.lk-cells").wait_for()
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize(("selector", "top"), [("canvas.lk-cells", 300), ("canvas.lk-curve", 800)])
+def test_on_a_touch_screen_pictures_scroll(on_phone, selector, top):
+    stops = on_phone.locator(".lk-stop")
+    before = (iteration(on_phone).input_value(), stops.inner_text())
+    on_phone.evaluate("top => scrollTo(0, top)", top)
+    _swipe_up(on_phone, selector)
+    on_phone.wait_for_function("least => scrollY > least", arg=top + 80)
+    assert (iteration(on_phone).input_value(), stops.inner_text()) == before
+
+
+def test_on_a_touch_screen_the_threshold_slides_and_a_tap_selects(on_phone):
+    stops = on_phone.locator(".lk-stop")
+    before = stops.inner_text()
+    on_phone.evaluate("scrollTo(0, 800)")
+    _swipe_up(on_phone, ".lk-handle")
+    expect(stops).not_to_have_text(before)
+    assert on_phone.evaluate("scrollY") == 800
+    on_phone.locator("canvas.lk-cells").tap(position={"x": 150, "y": 300})
+    expect(iteration(on_phone)).not_to_have_value("20")
 
 
 def _swipe_up(page: Page, selector: str) -> None:

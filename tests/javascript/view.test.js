@@ -44,6 +44,10 @@ test("keys move the cursor within the rows shown", () => {
   assert.deepEqual(move("PageUp"), { token: 5, iteration: 1 });
   assert.deepEqual(move("ArrowUp", { token_range: [6, 7] }), { token: 6, iteration: 1 });
   assert.equal(move("a"), null);
+  const long = example();
+  long.panels[0].rows = Array.from({ length: 30 }, (_, row) => row);
+  const view = viewOf(long, { token: 25, iteration: 1, token_range: [0, 29] });
+  assert.deepEqual(cellAfterKey(view, "PageUp"), { token: 15, iteration: 1 });
 });
 
 test("floats of 16 bits are decoded", () => {
