@@ -6,12 +6,14 @@ import hashlib
 import json
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from latentkit.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["KERNEL", "assemble", "pack_model"]
 
@@ -87,6 +89,8 @@ def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _bfloat16(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    import torch
+
     rounded = tensor.detach().to(device="cpu", dtype=torch.bfloat16).contiguous().flatten()
     return rounded.view(torch.int16).numpy().view(np.uint16)
 

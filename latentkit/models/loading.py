@@ -92,7 +92,9 @@ def load_model(
     wanted dtype takes no second copy in memory.
     """
     model = _load(name, _dtype(dtype), _device(device), revision)
-    set_threads_for(sum(weight.numel() for weight in model.module.parameters()))
+    module = getattr(model, "module", None)
+    if isinstance(module, torch.nn.Module):
+        set_threads_for(sum(weight.numel() for weight in module.parameters()))
     return model
 
 
