@@ -94,11 +94,11 @@ def test_lesson_3_sliders_choose_iterations_and_tokens(lesson_3):
 def test_lesson_5_sliders_choose_iterations_tokens_and_the_angle(lesson_5):
     flat, space = widget(lesson_5, 0), widget(lesson_5, 1)
     first, last = tokens_shown(flat)
-    assert "over PC1 and PC2" in (words := moved(flat, "Iterations", "ArrowRight"))
+    assert "in PC1 and PC2, which" in (words := moved(flat, "Iterations", "ArrowRight"))
     assert "from 0 to 2." in words
     assert "from 0 to 24." in moved(flat, "Iterations", "End")
     assert f"of {last - first + 2} tokens" in moved(flat, "Tokens", "ArrowLeft")
     assert f"of {last - first + 1} tokens" in moved(flat, "Tokens", "ArrowLeft", handle=1)
-    assert "over PC1, PC2 and PC3" in moved(space, "Turn", "ArrowRight")
+    assert "in PC1, PC2 and PC3, which" in moved(space, "Turn", "ArrowRight")
     assert re.search(r"from 0 to 23\.", moved(space, "Iterations", "ArrowLeft"))
     unfold_help(lesson_5, "Follow the curve from the left", "In code: floor =")

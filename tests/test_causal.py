@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, CpmAntConfig, OpenAIGPTConfig
 import latentkit as lk
 from latentkit.errors import ModelError
 from latentkit.models.causal import CausalModel
+from latentkit.models.registry import LOOPED
 from latentkit.models.unrolled import BlockCall, plain_run
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -225,7 +226,7 @@ def test_a_model_without_a_stack_of_blocks_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ASKED_FOR)
+@pytest.mark.parametrize("name", [name for name in ASKED_FOR if name not in LOOPED])
 def test_a_folder_is_loaded_in_its_stored_dtype(name: str, tmp_path: Path) -> None:
     module = transformers_model(name, dtype=torch.bfloat16)
     module.save_pretrained(tmp_path)

@@ -76,7 +76,7 @@ def test_every_library_that_the_package_imports_is_declared():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(node.module.partition(".")[0])
-    extras = [line for extra in ("lab", "train", "cluster", "classroom") for line in EXTRAS[extra]]
+    extras = [line for extra in ("lab", "train", "cluster", "classroom", "gguf") for line in EXTRAS[extra]]
     installed = _specifiers(PYPROJECT["dependencies"] + extras)
     declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in installed}
     assert imported - sys.stdlib_module_names - declared == {"latentkit"}

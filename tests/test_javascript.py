@@ -145,7 +145,7 @@ def test_each_module_is_in_the_bundle_once_after_what_it_imports(tmp_path):
 
 
 def test_no_import_is_renamed_and_every_module_is_in_the_bundle():
-    for path in STATIC.rglob("*.js"):
+    for path in set(STATIC.rglob("*.js")) - set((STATIC / "engine").iterdir()):  # the engine is not in it
         source = path.read_text(encoding="utf-8")
         assert [
             names for names in re.findall(r"^import \{([^}]*)\}", source, re.MULTILINE) if " as " in names

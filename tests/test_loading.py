@@ -261,6 +261,10 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(tmp_path: Path) -> None:
     )
     (tmp_path / "config.json").write_text('{"model_type": "huginn_raven", "n_embd": 32}')
     assert _message(tmp_path) == (
+        "FOLDER holds neither model.safetensors nor model.safetensors.index.json. Copy the weights there."
+    )
+    save_file({"lm_head.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert _message(tmp_path) == (
         "The config lacks n_heads, n_layers_in_prelude, n_layers_in_recurrent_block, n_layers_in_coda, "
         "vocab_size. A recurrent-depth model in the released layout has them; is this config.json that of "
         "another kind of model?"
@@ -273,7 +277,7 @@ def test_an_unknown_name_gets_the_nearest_known_one() -> None:
     with pytest.raises(ModelError) as raised:
         lk.load_model("nona")
     assert str(raised.value) == (
-        "No model named 'nona'. Did you mean 'nano'? Known: 'huginn', 'nano', 'nano-untrained'. "
+        "No model named 'nona'. Did you mean 'nano'? Known: 'huginn', 'nano', 'nano-untrained', 'smollm2'. "
         "A folder or a hub id (owner/name) works too."
     )
 

@@ -446,7 +446,7 @@ def test_every_public_name_is_there_and_no_other():
 
     assert all(callable(getattr(latentkit.plot, name)) for name in latentkit.plot.__all__)
     assert set(latentkit.plot.__all__) <= set(dir(latentkit.plot))
-    with pytest.raises(AttributeError, match=r"^module 'latentkit.plot' has no attribute 'plot_nothing'$"):
+    with pytest.raises(AttributeError, match=r"^No latentkit.plot attribute plot_nothing$"):
         _ = latentkit.plot.plot_nothing
 
 

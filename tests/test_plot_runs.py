@@ -69,7 +69,7 @@ def test_zeros_and_unknown_distances_are_gaps() -> None:
 
 def test_both_controls_stand_in_one_figure_with_the_floor_measured_beside_the_one_expected() -> None:
     # long enough for the untrained model, which comes to rest slowly
-    options: dict[str, Any] = {"iterations": 128, "limit": 256, "readout_top": 0, "progress": False}
+    options: dict[str, Any] = {"iterations": 192, "limit": 384, "readout_top": 0, "progress": False}
     runs = {
         "nano": lk.run_recurrence(lk.load_model("nano"), TEXT, **options),
         "nano in bfloat16": lk.run_recurrence(lk.load_model("nano", dtype="bfloat16"), TEXT, **options),

@@ -115,5 +115,5 @@ def test_it_decodes_and_its_starts_and_contraction_are_measured() -> None:
 
 
 def test_a_run_that_needs_more_verbs_names_them() -> None:
-    with pytest.raises(ArgumentError, match="it lacks the verbs step_blocks, last_hidden and head"):
+    with pytest.raises(ArgumentError, match="it lacks step_blocks, last_hidden, head"):
         lk.run_lens(Toy(), IDS)  # type: ignore[arg-type]

@@ -335,7 +335,7 @@ from importlib.machinery import PathFinder
 _absent, _find = frozenset(%r), PathFinder.find_spec
 PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in _absent else _find(name, *rest)
 """
-ALLOWED = ("torch", "numpy", "tokenizers", "safetensors", "tqdm", "jaxtyping", "latentkit")
+ALLOWED = ("torch", "numpy", "tokenizers", "safetensors", "tqdm", "jaxtyping", "lazy_loader", "latentkit")
 # what torch, tokenizers and tqdm themselves need or look for
 NEEDED = ("sympy", "mpmath", "networkx", "jinja2", "markupsafe", "filelock", "fsspec", "typing_extensions",
           "setuptools", "pkg_resources", "torchgen", "functorch", "wadler_lindig", "huggingface_hub",

@@ -1,4 +1,4 @@
-"""Packs a model for the page: header, tokenizer and weights in one block of bytes, and builds the kernel."""
+"""Packs a model for the page: header, tokenizer and weights in one block of bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from latentkit.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KERNEL", "assemble", "pack_model"]
+__all__ = ["KERNEL", "pack_model"]
 
 FOLDER = Path(__file__).parent / "static" / "engine"
-#: The assembled kernel: product.wasm, whose text form is product.wat.
+#: The kernel, assembled from product.wat with ``wasmtime.wat2wasm``; a test compares the two.
 KERNEL = FOLDER / "product.wasm"
 INJECTIONS = ("add", "gate", "linear")
 
@@ -55,13 +55,6 @@ def pack_model(model: Any) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     return len(text).to_bytes(4, "little") + text + deflate.compress(planes) + deflate.flush()
-
-
-def assemble() -> bytes:
-    """Return the kernel assembled from its text form, for comparison with `KERNEL`; needs ``wasmtime``."""
-    from wasmtime import wat2wasm
-
-    return bytes(wat2wasm((FOLDER / "product.wat").read_text(encoding="utf-8")))
 
 
 def _checked(model: Any) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ What is unusual, compared with training an ordinary decoder:
   A run that was interrupted therefore goes on exactly as it would have: its checkpoint needs no state of
   a random generator, and holds weights, optimisers and counters.
 
-It imports torch, numpy, tokenizers, safetensors, tqdm and jaxtyping, and nothing else.
+It imports torch, numpy, tokenizers, safetensors, tqdm, jaxtyping and lazy_loader, and nothing else.
 """
 
 from __future__ import annotations
