@@ -37,14 +37,14 @@ MOST_WEIGHTS = 20_000_000
 
 #: Fields of configurations by what they count, and the value that makes them tiny.
 SIZES: dict[int, str] = {
-    96: "vocab_size",
+    96: "vocab_size vocab_size_per_layer_input",
     64: "max_position_embeddings n_positions n_ctx max_seq_len context_length attn_window_size lm_vocab_size",
     48: "intermediate_size n_inner ffn_dim encoder_ffn_dim decoder_ffn_dim d_ff dff ffn_hidden_size "
     "feed_forward_proj_dim ffn_intermediate_size shared_intermediate_size",
     32: "hidden_size n_embd d_model emb_dim embedding_size embedding_dim model_dim lru_width "
     "word_embed_proj_dim dim",
     16: "moe_intermediate_size shared_expert_intermediate_size moe_shared_expert_intermediate_size "
-    "kv_lora_rank q_lora_rank expert_ffn_hidden_size mamba_d_head",
+    "hidden_size_per_layer_input kv_lora_rank q_lora_rank expert_ffn_hidden_size mamba_d_head",
     8: "head_dim qk_nope_head_dim qk_rope_head_dim v_head_dim mamba_d_state state_size d_state "
     "linear_key_head_dim linear_value_head_dim mamba_head_dim d_kv global_head_dim index_head_dim chunk_size "
     "mamba_chunk_size ssm_state_size mamba_dt_rank",
@@ -60,14 +60,16 @@ SIZES: dict[int, str] = {
 }
 TINY = {name: value for value, names in SIZES.items() for name in names.split()}
 
+#: Sizes whose default is None.
+WITHOUT_DEFAULT = {"bos_token_id", "eos_token_id", "pad_token_id", "num_experts_per_tok", "n_routed_experts"}
+
 #: What the table above does not get right, by family.
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
     "dbrx": {
-        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4},
+        "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
         "ffn_config": {"ffn_hidden_size": 48, "moe_num_experts": 4, "moe_top_k": 2},
     },
-    "dots1": {"n_routed_experts": 4, "n_shared_experts": 1},
     "falcon_h1": {"mamba_d_ssm": 64},
     "gemma3n_text": {"num_kv_shared_layers": 0},
     "gpt_neo": {"num_layers": 4, "attention_types": [[["global", "local"], 2]]},
@@ -106,7 +108,7 @@ def _small(config: Any) -> dict[str, Any]:
             continue
         if isinstance(value, transformers.PretrainedConfig):
             found[name] = {"model_type": value.model_type, **_small(value)}
-        elif name in TINY and (isinstance(value, int) or name.endswith("token_id")):
+        elif name in TINY and (isinstance(value, int) or name in WITHOUT_DEFAULT):
             found[name] = TINY[name]
     if "kv_lora_rank" in names and "num_key_value_heads" in found:  # latent attention has one key per head
         found["num_key_value_heads"] = found["num_attention_heads"]
