@@ -17,6 +17,7 @@ from latentkit import criteria, measure
 from latentkit.explorer import page
 from latentkit.explorer.bundle import bundle, compact
 from latentkit.explorer.data import pack
+from latentkit.measure.settling import RELATIVE
 from latentkit.view.kinds import grid_of
 
 STATIC = Path(lk.__file__).parent / "explorer" / "static"
@@ -142,6 +143,10 @@ def test_each_module_is_in_the_bundle_once_after_what_it_imports(tmp_path):
     assert bundle(tmp_path / "a.js").split("\n") == [
         "const d = 2;", "", "const b = d;", "const c = 1;", "", "export default b + c;", "",
     ]  # fmt: skip
+
+
+def test_the_default_threshold_of_settling_is_that_of_the_measure():
+    assert in_node("trace/view.js", "console.log(JSON.stringify([all.DEFAULT_SHARE]));", None) == [RELATIVE]
 
 
 def test_no_import_is_renamed_and_every_module_is_in_the_bundle():

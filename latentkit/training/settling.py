@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentkit.measure.settling import RELATIVE
 from latentkit.problems.generator import draw_problems
 
 __all__ = [
@@ -19,11 +20,10 @@ __all__ = [
     "settling_by_steps",
 ]
 
-SHARE = 0.01  # of a token's distance at the start
 LIMIT = 256
 
 
-def settling(model: Any, prompt: Any, *, share: float = SHARE, limit: int = LIMIT) -> np.ndarray[Any, Any]:
+def settling(model: Any, prompt: Any, *, share: float = RELATIVE, limit: int = LIMIT) -> np.ndarray[Any, Any]:
     """First iteration from which each token stays within a share of its initial distance to the limit."""
     return _settled(_distance(model, prompt, iterations=limit, limit=limit), share)
 
@@ -100,7 +100,7 @@ def settling_by_steps(
             state = model.step(state, context) if i else state
             kept.append(model.normalise(state)[rows, before].float().cpu().numpy())
         states = np.stack(kept, axis=1)
-        result[count] = _settled(criteria.distance(states, states[:, -1:]), SHARE)
+        result[count] = _settled(criteria.distance(states, states[:, -1:]), RELATIVE)
     return result
 
 

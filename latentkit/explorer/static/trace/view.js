@@ -30,7 +30,8 @@ export const TRAITS = /** @type {(keyof State)[]} */ ([
   ...["criterion", "threshold", "theme"],
 ]);
 
-const DEFAULT_SHARE = 0.01; // of a row's first value: the default threshold of settling
+/** Share of a row's first value: the default threshold of settling, `RELATIVE` of `measure.settling`. */
+export const DEFAULT_SHARE = 0.01;
 
 export class View {
   /**
