@@ -1,1 +1,1 @@
-"""The recipe that made nano: tokenizer, data, graded problems, training, evaluation."""
+"""Training recipe of nano: tokenizer, data, graded problems, training, evaluation."""

@@ -15,8 +15,8 @@ from latentkit.problems import grading
 __all__ = ["bits_of_documents", "bits_per_byte"]
 
 ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
-EXCERPT_SIZE = 4000  # characters, of which 256 tokens are read
-BOOK_STARTS = range(20_000, 900_001, 44_000)  # where bits per byte are measured, in characters
+EXCERPT_SIZE = 4000  # characters; the first 256 tokens are read
+BOOK_STARTS = range(20_000, 900_001, 44_000)  # positions of the excerpts, in characters
 DOCUMENT_EXCERPTS = 42
 
 
@@ -28,26 +28,26 @@ def bits_per_byte(
     iterations: Sequence[int] = ITERATIONS,
     seed: int = 0,
 ) -> dict[int, float]:
-    """How many bits a byte of text costs if the model stops after so many iterations.
+    """Return the bits per byte of a text after each number of iterations.
 
     Parameters
     ----------
     model : RecurrentModel
         With a tokenizer.
     text : str
-        At each start, the first 256 tokens of the next 4,000 characters are read, without begin token.
+        The model reads the first 256 tokens of the 4,000 characters after each start, without begin token.
     starts : sequence of int
-        Places in the text, in characters; by default those of the held-out books, from 20,000 to 900,000 in
-        steps of 44,000.
+        Positions in the text, in characters; the default is for the held-out books: from 20,000 to 900,000
+        in steps of 44,000.
     iterations : sequence of int
-        Where to stop.
+        Numbers of iterations.
     seed : int
-        Of the initial state, which depends on seed and position.
+        Seed of the initial state, which depends on seed and position.
 
     Returns
     -------
     dict of int to float
-        Bits per byte of what the tokens after the first stand for.
+        Bits per byte of the text of all tokens but the first, by number of iterations.
 
     Raises
     ------
@@ -69,13 +69,13 @@ def bits_per_byte(
 
 
 def bits_of_documents(model: Any, documents: str) -> dict[int, float]:
-    """Return the bits per byte of the held-out documentation, read at places that lie evenly in it."""
+    """Return the bits per byte of the held-out documentation, read at evenly spaced positions."""
     step = (len(documents) - EXCERPT_SIZE) // DOCUMENT_EXCERPTS
     starts = range(0, step * DOCUMENT_EXCERPTS, max(1, step))
     return bits_per_byte(model, documents, starts=starts)
 
 
 def _first_tokens(tokenizer: Any, text: str, count: int = 256) -> list[int]:
-    # cut by the tokenizer itself, which else warns of a text longer than the model's context
+    # The tokenizer truncates; otherwise it warns about a text longer than the model's context.
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False, truncation=True, max_length=count)
     return ids

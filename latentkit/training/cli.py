@@ -1,4 +1,4 @@
-"""`latentkit train`: from text to a model folder that `load_model` reads."""
+"""`latentkit train`: train a model on text and write a model folder that `load_model` reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NANO = Path(__file__).resolve().parents[1] / "models" / "nano"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train a model of your own; the same command again goes on from its last checkpoint."""
+    """Train a model; repeating the command continues from the last checkpoint."""
     arguments = _parser().parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -135,9 +135,9 @@ def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
     if choice != "new":
         return load_tokenizer(NANO if choice == "nano" else choice)
     kept = folder / "tokenizer"
-    if not (kept / FILES[0]).is_file():  # a run that goes on keeps its tokenizer
+    if not (kept / FILES[0]).is_file():  # a resumed run keeps its tokenizer
         files = [file for source in sources for file in corpus.find_files(source) or [Path(source)]]
-        # every entry of a table, and every word of a short answer, often enough to become one token
+        # Each table entry and each word of a short answer is repeated often enough to become one token.
         texts = chain(
             corpus.sample_texts(files),
             repeat(every_pair(), 4000),
@@ -157,7 +157,7 @@ def _sources(
     *,
     share_alike: bool,
 ) -> list[tuple[Source, float]]:
-    """Open all sources; where no share is given, a source gets what its length makes of the rest."""
+    """Open all sources; sources without a share divide the remaining share in proportion to their length."""
     cache = folder / "tokens"
     opened = {name: open_source(name, tokenizer, cache, share_alike=share_alike) for name in shares}
     rest = 1 - task_share - sum(shares.values())

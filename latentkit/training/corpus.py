@@ -1,4 +1,4 @@
-"""Documents from files, folders or a named dataset; never from what is held out."""
+"""Documents from files, folders or a named dataset, without the held-out ones."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = [
 DOCUMENT_END = "<|endoftext|>"
 SUFFIXES = (".txt", ".txt.xz", ".jsonl", ".jsonl.xz")
 HELD_OUT = "heldout_"
-PARTLY_HELD_OUT, HELD_OUT_ONE_IN = "docs", 40  # files whose name begins so, and which part of their documents
+PARTLY_HELD_OUT, HELD_OUT_ONE_IN = "docs", 40  # prefix of file names; one document in 40 is held out
 
 
 def find_files(source: str | Path) -> list[Path]:
-    """Return the files that a source stands for, in order of name; none if it is not on this disk.
+    """Return the files of a source, sorted by name; an empty list if the source is not on this disk.
 
     Parameters
     ----------
     source : str or Path
-        A file, or a folder: then every text and chat file in it and below, except those called
-        ``heldout_*``.
+        A file or a folder. Of a folder, every text and chat file in it and its subfolders is returned,
+        except files named ``heldout_*``.
 
     Raises
     ------
     ArgumentError
-        If a file is called ``heldout_*``, is of an unknown kind, or a folder has nothing to read.
+        If a file is named ``heldout_*`` or has an unknown format, or a folder contains no readable file.
     """
     path = Path(source)
     if path.is_dir():
@@ -65,29 +65,29 @@ def find_files(source: str | Path) -> list[Path]:
 
 
 def read_documents(source: str | Path, *, share_alike: bool = False) -> Iterator[str]:
-    """Yield every document of a file or dataset as text ready to be encoded, special tokens in place.
+    """Yield every document of a file or dataset as text with special tokens, ready to be encoded.
 
-    Of a text file whose name begins with ``docs`` every document that `is_held_out_document` is left out:
-    bits per byte are measured on those. A chat that shows an addition which is held out (see
-    `latentkit.problems.held_out`) is left out.
+    If the name of a text file begins with ``docs``, its held-out documents (see `is_held_out_document`) are
+    left out, because bits per byte are measured on them. Chats that contain a held-out addition (see
+    `latentkit.problems.held_out`) are left out too.
 
     Parameters
     ----------
     source : str or Path
-        A file as `find_files` returns it; else the name of a dataset on the hub, read with the
-        `datasets` package: its split ``train``, column ``messages`` or ``text``.
+        A file as `find_files` returns it, or the name of a dataset on the hub. The `datasets` package reads
+        the column ``messages`` or ``text`` of the split ``train``.
     share_alike : bool
         Keep records whose licence contains ``-SA-``.
 
     Yields
     ------
     str
-        ``<|begin_text|>…<|end_text|>``; a chat in its template.
+        ``<|begin_text|>…<|end_text|>``; chats are rendered with the chat template.
 
     Raises
     ------
     ArgumentError
-        If the source is neither on this disk nor can be asked for by name, or a line is no record.
+        If the source is neither on this disk nor the name of a dataset, or a line is not a valid record.
     """
     path = Path(source)
     if not path.is_file():
@@ -110,7 +110,7 @@ def read_held_out_documents(path: str | Path) -> Iterator[str]:
 
 
 def is_held_out_document(text: str) -> bool:
-    """Whether a document of a file called ``docs*`` is held out: one in 40, by a digest of its text.
+    """Return whether a document of a file named ``docs*`` is held out: one in 40, by a digest of its text.
 
     Examples
     --------
@@ -122,16 +122,16 @@ def is_held_out_document(text: str) -> bool:
 
 
 def sample_texts(sources: Iterable[str | Path], *, piece: int = 20_000, every: int = 5) -> Iterator[str]:
-    """Yield every so-manieth piece of the documents, enough to train a tokenizer on.
+    """Yield one piece in ``every`` of the documents, as a sample to train a tokenizer on.
 
     Parameters
     ----------
     sources : iterable of str or Path
         As for `read_documents`.
     piece : int
-        Length of a piece in characters; the last one of a source may be shorter.
+        Length of a piece in characters; the last piece of a source may be shorter.
     every : int
-        One piece out of this many.
+        One piece in this many is yielded.
     """
     for source in sources:
         waiting, count = "", 0
@@ -147,7 +147,7 @@ def sample_texts(sources: Iterable[str | Path], *, piece: int = 20_000, every: i
 
 
 def is_share_alike(record: Mapping[str, Any]) -> bool:
-    """Whether the record's licence obliges who shares to share alike.
+    """Return whether the record has a share-alike licence.
 
     Examples
     --------

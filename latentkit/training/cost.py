@@ -1,4 +1,4 @@
-"""What a model weighs and how long it takes: the figures of a card that depend on the machine."""
+"""Size and speed of a model: the figures of a model card that depend on the machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Cost(NamedTuple):
 
 
 def measure_cost(name: str) -> Cost | None:
-    """Load a model and trace 60 tokens for 128 iterations with readouts; the fastest of three counts.
+    """Time loading a model and tracing 60 tokens × 128 iterations with readouts; each is the best of three.
 
-    None if the model is not a folder of this machine (nor nano): a download would be measured.
+    Return None if the model is neither a local folder nor nano: the time would include a download.
     """
     from latentkit.models import load_model
     from latentkit.run import run_recurrence

@@ -1,4 +1,4 @@
-"""Tokens on disk, and batches of them that depend on nothing but the seed and the step."""
+"""Tokens on disk, and batches that depend only on the seed and the step."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ __all__ = ["Batch", "Mixture", "Source", "TaskSource", "TokenSource", "encode_fi
 
 IGNORED = -100
 _GOLDEN = (5**0.5 - 1) / 2
-LONG_SHARE = 0.1  # of the tokens
+LONG_SHARE = 0.1  # share of the tokens that comes in longer rows
 LONG_LENGTHS = (512, 1024)
 
 
 class Batch(NamedTuple):
-    """What one step learns from; ``labels`` are already shifted, -100 is not asked for."""
+    """Batch of one training step; ``labels`` are already shifted, and the loss ignores labels of -100."""
 
     token_ids: Int[Tensor, "batch token"]
     labels: Int[Tensor, "batch token"]
 
 
 class Source(Protocol):
-    """Anything that gives rows of training text."""
+    """Protocol of a source of training rows."""
 
     def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return token ids and labels [length] of row ``index``; the same arguments, the same row."""
+        """Return token ids and labels [length] of row ``index``; the same arguments give the same row."""
         ...
 
 
 @dataclass(frozen=True)
 class TokenSource:
-    """Windows of a long row of tokens, documents packed one after another.
+    """Windows of one long sequence of tokens, in which documents follow one another.
 
-    Successive rows start a golden section of the whole further on: whatever rows are taken, they hardly
-    overlap before most of the text has been read.
+    The start of each row is the golden ratio of the whole length after the previous start. So rows hardly
+    overlap until most of the text has been read, whichever rows are drawn.
     """
 
     tokens: NDArray[np.uint16]
 
     def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the window ``index`` and, as labels, the same window one token on."""
+        """Return the window ``index`` and, as labels, the window that starts one token later."""
         first = random.Random(f"window/{seed}").random()
         span = len(self.tokens) - length
         start = int((first + index * _GOLDEN) % 1.0 * span)
@@ -67,17 +67,17 @@ class TokenSource:
 
 @dataclass(frozen=True)
 class TaskSource:
-    """Rows full of graded problems; only the answers are asked for, the tables are left out of the loss.
+    """Rows filled with graded problems; only the answers enter the loss, not the tables.
 
     Parameters
     ----------
     tokenizer : Tokenizer
-        Cuts the text.
+        Tokenizer that encodes the text.
     kinds : tuple of str
-        Drawn from evenly; one named twice comes twice as often.
+        Kinds of problems, drawn with equal probability; a kind named twice is drawn twice as often.
     harder_every : int
-        A curriculum: the first so many rows have problems of one step, the next so many of up to two, and so
-        on. 0 draws from all difficulties at once.
+        Length of a curriculum stage in rows. The first stage has problems of one step, the second of up to
+        two, and so on. 0 draws from all difficulties from the start.
     """
 
     tokenizer: Tokenizer
@@ -85,7 +85,7 @@ class TaskSource:
     harder_every: int = 0
 
     def row(self, index: int, length: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return a row of sheets, cut at ``length``."""
+        """Return a row of sheets, truncated to ``length`` tokens."""
         ids: list[int] = []
         asked: list[bool] = []
         most = 1 + index // self.harder_every if self.harder_every else None
@@ -102,7 +102,7 @@ class TaskSource:
 
 
 def sheet_parts(sheet: Sheet) -> Iterator[tuple[str, bool]]:
-    """Cut a sheet's text into what is given and what is to be answered (True)."""
+    """Split a sheet's text into parts; the flag is True for answers and False for given text."""
     if sheet.chat:
         for question in sheet.questions:
             yield render_chat([{"role": "user", "content": question.text}], add_generation_prompt=True), False
@@ -117,19 +117,19 @@ def sheet_parts(sheet: Sheet) -> Iterator[tuple[str, bool]]:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Batches from several sources, each with a share of the rows.
+    """Batches of rows from several sources, each with a share of the rows.
 
     Parameters
     ----------
     sources : sequence of (Source, float)
-        The shares need not sum to one.
+        Sources and their shares, which need not sum to one.
     rows, length : int
-        Rows of an ordinary batch and their length in tokens. A tenth of the tokens comes in longer rows
-        of 512 and 1,024 (as far as ``longest`` allows), fewer of them, so that a batch is as large.
+        Number of rows of an ordinary batch, and their length in tokens. A tenth of the tokens comes in longer
+        rows of 512 and 1,024 tokens (up to ``longest``); such a batch has fewer rows and about the same size.
     seed : int
-        With the step, all that decides about a batch.
+        Seed; a batch depends only on the seed and the step.
     longest : int
-        The model's context.
+        Context length of the model, in tokens.
     """
 
     sources: Sequence[tuple[Source, float]]
@@ -139,14 +139,14 @@ class Mixture:
     longest: int = 1024
 
     def batch(self, step: int) -> Batch:
-        """Return the batch of one step, on the CPU."""
+        """Return the batch of one step, as tensors on the CPU."""
         rng = random.Random(f"batch/{self.seed}/{step}")
         length = self._length(rng)
         rows = max(1, self.rows * self.length // length)
         edges = np.cumsum([share for _, share in self.sources])
         drawn = []
         for i in range(rows):
-            # one draw in each of `rows` equal parts: shares are met closely in every batch
+            # Stratified sampling: one draw per row, so every batch is close to the shares.
             point = (i + rng.random()) / rows * edges[-1]
             source, _ = self.sources[int(np.searchsorted(edges, point, side="right"))]
             drawn.append(source.row(step * self.rows + i, length, self.seed))
@@ -155,19 +155,19 @@ class Mixture:
 
     def _length(self, rng: random.Random) -> int:
         longer = [n for n in LONG_LENGTHS if self.length < n <= self.longest]
-        # batches are (nearly) equally large, so a share of the batches is a share of the tokens
+        # Batches have nearly equal sizes, so a share of the batches is a share of the tokens.
         return rng.choice(longer) if longer and rng.random() < LONG_SHARE else self.length
 
 
 def open_source(
     source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_alike: bool = False
 ) -> TokenSource:
-    """Return a file, a folder or a named dataset as tokens, encoding what is not in the cache yet.
+    """Return a file, a folder or a named dataset as tokens; files that are not in the cache are encoded.
 
     Raises
     ------
     ArgumentError
-        As for `find_files` and `read_documents`; or if there is too little text.
+        As for `find_files` and `read_documents`, and if there is too little text.
     """
     parts = [
         np.memmap(encode_file(file, tokenizer, cache, share_alike=share_alike), dtype=np.uint16, mode="r")
@@ -182,10 +182,10 @@ def open_source(
 
 
 def encode_file(source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_alike: bool = False) -> Path:
-    """Encode every document of a source into one file of uint16 token ids; return where it lies.
+    """Encode every document of a source into one file of uint16 token ids and return its path.
 
-    The name carries a digest of the source, the tokenizer and the option, so that a changed text,
-    tokenizer or held-out part is never mistaken for the old one.
+    The file name contains a digest of the source, the tokenizer and the option, so a change of the text, the
+    tokenizer or the held-out part gives a new file.
     """
     path = Path(source)
     stat = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else ()
@@ -205,14 +205,14 @@ def encode_file(source: str | Path, tokenizer: Tokenizer, cache: Path, *, share_
 
 
 def _pieces(documents: Iterator[str], size: int = 20_000) -> Iterator[str]:
-    """Cut long documents where a blank line stands, so that a book does not become one huge encoding."""
+    """Split long documents at blank lines, so that a whole book is not encoded at once."""
     for document in documents:
         start = 0
         while len(document) - start > size:
             cut = document.find("\n\n", start + size)
             if cut < 0:
                 break
-            # the line breaks go with the piece before: a piece never starts inside a token of them
+            # Line breaks stay with the previous piece, so a piece never starts inside a token of line breaks.
             while document[cut] == "\n":
                 cut += 1
             yield document[start:cut]

@@ -1,4 +1,4 @@
-"""The figures of a model card, recomputed: bits per byte by iterations, settling, accuracy on problems."""
+"""Figures of a model card: bits per byte by iterations, settling, accuracy on problems."""
 
 from __future__ import annotations
 
@@ -37,40 +37,43 @@ __all__ = [
     "read_held_out",
 ]
 
-HOPS = {"composition": (1, 2, 3, 4, 6), "facts": (1, 2, 3, 4, 5)}  # steps whose settling is compared
-HOP_PROBLEMS = 100  # of each
-EXCERPTS = range(20_000, 900_000, 110_000)  # where the excerpts begin, in characters
+HOPS = {"composition": (1, 2, 3, 4, 6), "facts": (1, 2, 3, 4, 5)}  # numbers of steps that are compared
+HOP_PROBLEMS = 100  # per number of steps
+EXCERPTS = range(20_000, 900_000, 110_000)  # starts of the excerpts, in characters
 FINE_ITERATIONS = (*range(1, 13), 16, 24, 32)
 HELD_OUT_VARIABLE = "LATENTKIT_HELDOUT"
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What `evaluate` found.
+    """Results of `evaluate`.
 
     Attributes
     ----------
     bits_per_byte : dict of int to float
-        By number of iterations.
+        Bits per byte of the held-out books, by number of iterations.
     settling_text, settling_faust : tuple of float
-        10th, 50th and 90th percentile of the iteration from which a token's distance to the limit (256)
-        stays below 1 % of that at the start: excerpts of the held-out books, the answer about *Faust*.
+        10th, 50th and 90th percentile of the settling iteration: the one from which a token's distance to the
+        limit (256) stays below 1 % of its initial distance. For excerpts of the held-out books, and for the
+        answer about *Faust*.
     faust_settled : float
-        Share of the tokens of that answer whose distance at iteration 64 (limit 128) is below 2 % of that
-        at the start.
+        Share of the tokens of that answer whose distance at iteration 64 (limit 128) is below 2 % of their
+        initial distance.
     unsettled : float
         Share of the excerpts' tokens that do not reach 1 % by iteration 128.
     unsettled_kinds : dict of str to int
-        What these do instead: how many of them orbit, slide, or neither.
+        Number of these tokens by kind of trajectory: orbit, slider, or neither.
     documentation : dict of int to float
         Bits per byte of the held-out documentation, by number of iterations; empty if it was not given.
     settling_hops : dict of str to dict of int to float
-        By kind of problem, the median settling iteration of the answer's token by the number of steps; with
-        `hops_correlation`, the rank correlation of the two over all problems.
+        By kind of problem, the median settling iteration of the answer's token, by number of steps.
+        `hops_correlation` is the rank correlation of the two over all problems.
     first_iterations : dict of int to int
-        By steps of facts, the first iteration with 90 % of the final accuracy; None where none is right.
+        By number of facts in the question, the first iteration with 90 % of the final accuracy; None if no
+        answer is right.
     accuracy : dict of (kind, steps) to dict of int to float
-        Share of held-out problems answered right, by number of iterations; steps None: of all difficulties.
+        Share of held-out problems answered right, by number of iterations. ``steps`` None means all
+        difficulties together.
     """
 
     bits_per_byte: dict[int, float]
@@ -96,9 +99,9 @@ def evaluate(model: Any, text: str, *, documents: str = "", problems: int = 100)
     text : str
         The held-out books, at least 904,000 characters.
     documents : str
-        The held-out documentation; without it its bits per byte are left out.
+        The held-out documentation; if it is empty, its bits per byte are not measured.
     problems : int
-        Different held-out problems for each kind and difficulty; 0 leaves them out.
+        Number of held-out problems for each kind and difficulty, no two alike; 0 omits the problems.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def evaluate(model: Any, text: str, *, documents: str = "", problems: int = 100)
         settling_text=_percentiles(in_text),
         settling_faust=_percentiles(settling(model, conversation)[answer:]),
         faust_settled=settled_share(model, conversation, answer),
-        # a token that never gets there has no iteration (NaN)
+        # NaN for a token that never settles
         unsettled=float(np.mean(~(in_text <= 128))),
         unsettled_kinds=kinds_of_unsettled(model, excerpts, by_excerpt),
         documentation=bits_of_documents(model, documents) if documents else {},
@@ -134,9 +137,9 @@ def evaluate(model: Any, text: str, *, documents: str = "", problems: int = 100)
 def first_iterations(
     model: Any, *, problems: int = 100, iterations: Sequence[int] = FINE_ITERATIONS, share: float = 0.9
 ) -> dict[int, int | None]:
-    """Return, by steps of facts, the first iteration that has this share of the accuracy at the last one.
+    """Return, by number of facts, the first iteration with this share of the accuracy at the last iteration.
 
-    None where no problem is answered right at the last one.
+    The value is None if no problem is answered right at the last iteration.
     """
     found: dict[int, int | None] = {}
     for steps in HOPS["facts"]:
@@ -149,12 +152,12 @@ def first_iterations(
 
 
 def held_out_documents(path: str | Path) -> str:
-    """Return the documents of a file that training leaves out, as one text.
+    """Return the held-out documents of a file, which training leaves out, as one text.
 
     Raises
     ------
     ArgumentError
-        If there is no such file.
+        If the file does not exist.
     """
     if not Path(path).is_file():
         raise ArgumentError(f"No file '{path}'. Pass the path of docs.txt.xz.")
@@ -162,12 +165,12 @@ def held_out_documents(path: str | Path) -> str:
 
 
 def read_held_out(path: str | Path | None) -> str:
-    """Return the held-out text, from a path or from where an environment variable says.
+    """Return the held-out text, from a path or from the path in an environment variable.
 
     Raises
     ------
     ArgumentError
-        If neither is given, or there is no such file.
+        If neither is given, or the file does not exist.
     """
     given = path or os.environ.get(HELD_OUT_VARIABLE)
     if not given:

@@ -1,8 +1,8 @@
-"""Muon: momentum whose update is made nearly orthogonal, for the matrices of the blocks.
+"""Muon: momentum with a nearly orthogonal update, for the matrices of the blocks.
 
-torch has this optimiser too (`torch.optim.Muon`), but it multiplies in bfloat16 wherever it runs. On a
-processor without bfloat16 instructions its five multiplications take three times as long as all the rest of a
-step of nano. Here the precision follows the machine, as it does in the rest of a run.
+torch has this optimiser too (`torch.optim.Muon`), but multiplies in bfloat16 on every device. On a processor
+without bfloat16 instructions, its five multiplications take three times as long as the rest of a training
+step of nano. This module chooses the precision by the device, as the rest of a run does.
 
 References
 ----------
@@ -22,21 +22,22 @@ from latentkit.training.precision import has_bfloat16
 
 __all__ = ["Muon", "nearly_orthogonal"]
 
-_COEFFICIENTS = (3.4445, -4.775, 2.0315)  # steepest at zero, of those that stay within 0.7 and 1.2
+_COEFFICIENTS = (3.4445, -4.775, 2.0315)  # steepest at zero among those that keep values within 0.7 and 1.2
 _ROUNDS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, made nearly orthogonal.
+    """Nesterov momentum with a nearly orthogonal update.
 
     Parameters
     ----------
     params : iterable of Parameter
         Matrices only.
     lr, weight_decay : float
-        The decay is decoupled. A matrix with more rows than columns learns faster by the root of their ratio.
+        Learning rate and decoupled weight decay. For a matrix with more rows than columns, the learning rate
+        is multiplied by the square root of their ratio.
     momentum : float
-        Share of the old momentum that stays.
+        Share of the previous momentum that is kept.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def nearly_orthogonal(matrix: Tensor) -> Tensor:
-    """Bring all singular values near 1 by five rounds of a Newton-Schulz iteration.
+    """Bring all singular values near 1 by five steps of a Newton-Schulz iteration.
 
     Examples
     --------

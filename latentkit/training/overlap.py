@@ -1,4 +1,4 @@
-"""Looks for held-out text in training text: any thirteen words in a row that both contain."""
+"""Find held-out text in training text: sequences of thirteen words that occur in both."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def shared_runs(held_out: str, documents: Iterable[str], *, words: int = 13) -> list[str]:
-    """Runs of words of the held-out text that stand in a document too, each once.
+    """Return the sequences of words of the held-out text that also occur in a document, each once.
 
     Parameters
     ----------
     held_out : str
-        What must not have been trained on.
+        Text that training must not contain.
     documents : iterable of str
-        What is trained on; read one after another, never held together.
+        Training documents, read one at a time.
     words : int
-        Length of a run. Case, punctuation and line breaks do not count.
+        Length of a sequence. Case, punctuation and line breaks are ignored.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def shared_runs(held_out: str, documents: Iterable[str], *, words: int = 13) -> 
 
     Notes
     -----
-    A document's runs are compared whole only where their first three words begin a held-out run.
+    A sequence of a document is compared in full only if its first three words begin a held-out sequence.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def shared_runs(held_out: str, documents: Iterable[str], *, words: int = 13) -> 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print what held-out and training text share; the exit status is 1 if anything."""
+    """Print the sequences that held-out and training text share; the exit status is 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m latentkit.training.overlap", description=__doc__)
     parser.add_argument("--heldout", help="file of held-out text")
     parser.add_argument("--data", nargs="+", required=True, help="files or folders of training text")

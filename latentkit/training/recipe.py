@@ -1,16 +1,16 @@
-"""Trains a recurrent-depth model: the published recipe, for any size, on a CPU or a GPU.
+"""Train a recurrent-depth model with the published recipe, in any size, on a CPU or a GPU.
 
-What is unusual, compared with training an ordinary decoder:
+Differences from the training of an ordinary decoder:
 
-* every step draws how often the core runs (`schedule.draw_iterations`) and starts from a fresh random
-  state, so that the model learns to arrive from anywhere;
-* gradient flows through the last few iterations only; the prelude learns in every step nevertheless,
-  because its output enters each of them;
-* nothing but the seed and the step decides about a batch, a number of iterations and an initial state.
-  A run that was interrupted therefore goes on exactly as it would have: its checkpoint needs no state of
-  a random generator, and holds weights, optimisers and counters.
+* each step draws its number of iterations of the core (`schedule.draw_iterations`) and starts from a new
+  random state, so that the model learns to converge from any state;
+* gradients flow through the last few iterations only; the prelude still learns at every step, because its
+  output enters each of them;
+* a batch, a number of iterations and an initial state depend only on the seed and the step. A resumed run
+  therefore gives the same result as one that was not interrupted. A checkpoint holds weights, optimisers and
+  counters, but no state of a random generator.
 
-It imports torch, numpy, tokenizers, safetensors, tqdm, jaxtyping and lazy_loader, and nothing else.
+The module imports only torch, numpy, tokenizers, safetensors, tqdm, jaxtyping and lazy_loader.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = ["Run", "train"]
 
 CHECKPOINT, STABLE, LOG = "checkpoint.pt", "stable.pt", "log.jsonl"
 _SAVE_EVERY = 120.0  # seconds
-EARLY_ROWS = 4  # one row in so many is read out early too
+EARLY_ROWS = 4  # one row in this many is also read out early
 
 
 @dataclass
 class Run:
-    """A model in training, with all that has to be kept to go on."""
+    """A model in training, with everything that is needed to resume."""
 
     settings: Settings
     module: Huginn
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is spent, 0 to 1."""
+        """Share of the budget that has been used, 0 to 1."""
         by_tokens = self.tokens / self.settings.tokens if self.settings.tokens else 0.0
         by_time = self.seconds / 60 / self.settings.minutes if self.settings.minutes else 0.0
         return min(1.0, max(by_tokens, by_time))
@@ -73,34 +73,35 @@ def train(
     progress: bool = True,
     stop_at_step: int | None = None,
 ) -> Huginn:
-    """Train until the budget is spent, going on from the folder's checkpoint if there is one.
+    """Train until the budget is used up, starting from the folder's checkpoint if there is one.
 
     Parameters
     ----------
     settings : Settings
-        What to train, and for how long.
+        Model size, budget and hyperparameters.
     mixture : Mixture
-        Where batches come from.
+        Source of the batches.
     folder : Path
-        Gets ``checkpoint.pt``, ``stable.pt`` (the state before the learning rate sinks) and ``log.jsonl``.
+        Folder for ``checkpoint.pt``, ``stable.pt`` (the state before the learning rate decays) and
+        ``log.jsonl``.
     init : Path, optional
-        A model folder to start the weights from, with a fresh optimiser.
+        A model folder with the initial weights; the optimiser starts from zero.
     device : str, optional
-        ``"cpu"`` or ``"cuda"``; None: a GPU where there is one.
+        ``"cpu"`` or ``"cuda"``; None selects a GPU if there is one.
     progress : bool
-        Show a bar with loss and tokens per second.
+        Show a progress bar with loss and tokens per second.
     stop_at_step : int, optional
-        Leave off after so many steps, as if interrupted.
+        Stop at this step, as an interrupt does.
 
     Returns
     -------
     Huginn
-        The trained network; also after Ctrl-C, which saves a checkpoint first.
+        The trained network. Ctrl-C saves a checkpoint and returns the network trained so far.
 
     Raises
     ------
     ModelError
-        If the checkpoint or `init` belongs to another architecture.
+        If the checkpoint or `init` has another architecture.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = start(settings, init=init, device=device)
@@ -118,7 +119,7 @@ def train(
 
 
 def start(settings: Settings, *, init: Path | None = None, device: str | None = None) -> Run:
-    """Return a run at step 0: fresh weights, or those of a model folder."""
+    """Return a run at step 0, with random weights or those of a model folder."""
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     module = init_weights(Huginn(settings.config), torch.Generator().manual_seed(settings.seed))
     if init is not None:
@@ -133,7 +134,7 @@ def start(settings: Settings, *, init: Path | None = None, device: str | None = 
 def _take_weights(module: Huginn, folder: Path) -> None:
     source = read_module(folder, torch.float32, "cpu")
     ours, theirs = module.config, source.config
-    # these may change between runs: no weight has their shape
+    # These may differ between runs: no weight's shape depends on them.
     free = {"block_size", "mean_recurrence", "mean_backprop_depth", "injection_scale"}
     differ = [
         f"{f.name} = {getattr(theirs, f.name)} instead of {getattr(ours, f.name)}"
@@ -149,7 +150,7 @@ def _take_weights(module: Huginn, folder: Path) -> None:
 
 
 def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the blocks, AdamW for embedding, norms and biases."""
+    """Return Muon for the matrices of the blocks and AdamW for embedding, norms and biases."""
     matrices = [p for n, p in module.transformer.named_parameters() if p.ndim == 2 and n != "wte.weight"]
     in_muon = {id(p) for p in matrices}
     others = [p for p in module.parameters() if id(p) not in in_muon and p.requires_grad]
@@ -162,13 +163,13 @@ def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Opti
 
 
 def learn(run: Run, batch: Batch) -> float:
-    """Do one step; return its loss in nats per token asked for."""
+    """Do one training step and return its loss in nats per token that enters the loss."""
     settings = run.settings
     iterations, with_gradient = draw_iterations(settings, run.step, run.progress)
     ids, labels = (part.to(run.device, non_blocking=True) for part in batch)
     state = initial_state(settings, run.step, tuple(ids.shape)).to(run.device)
     run.module.train()
-    # no cache of casts: one made without gradient must not serve the iterations with gradient
+    # No cache of casts: iterations with gradient must not reuse a cast made without gradient.
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.autocast, cache_enabled=False):
         loss, _ = run.module(
             ids, iterations=iterations, grad_iterations=with_gradient, initial_state=state, labels=labels
@@ -196,13 +197,13 @@ def learn(run: Run, batch: Batch) -> float:
 
 
 def initial_state(settings: Settings, step: int, shape: tuple[int, ...]) -> Tensor:
-    """Draw the state that a step starts from, by seed and step; [batch, token, hidden], float32."""
+    """Draw the initial state of a step from seed and step; [batch, token, hidden], float32."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
     return random_state(settings.config, torch.empty(*shape, settings.config.n_embd), generator)
 
 
 def save_checkpoint(run: Run, path: Path) -> None:
-    """Write weights, optimisers and counters beside the old checkpoint, then put them in its place."""
+    """Write weights, optimisers and counters to a new file, then replace the old checkpoint with it."""
     content = {
         "model": run.module.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
@@ -215,18 +216,18 @@ def save_checkpoint(run: Run, path: Path) -> None:
 
 
 def load_checkpoint(run: Run, path: Path) -> None:
-    """Bring a fresh run to where a checkpoint stands.
+    """Load a checkpoint into a new run.
 
     Raises
     ------
     ModelError
-        If the checkpoint was made with settings that change what a step does.
+        If the checkpoint was made with different settings that affect a training step.
     """
     content: dict[str, Any] = torch.load(path, map_location=run.device, weights_only=True)
     given = run.settings.to_dict()
-    # a setting that is younger than the checkpoint had the value that is its default now
+    # A setting that was added after the checkpoint takes its current default.
     kept = {name: getattr(Settings, name, None) for name in given} | content["settings"]
-    free = {"tokens", "minutes", "compile", "mixture"}  # a run may be made longer; shares are for the record
+    free = {"tokens", "minutes", "compile", "mixture"}  # a run may be extended; shares are only a record
     if differ := [name for name in given if name not in free and given[name] != kept[name]]:
         raise ModelError(
             f"The checkpoint '{path}' was made with other settings: "
@@ -274,10 +275,10 @@ def _report(run: Run, loss: float, seconds: float, log: Any, bar: Any) -> None:
 
 
 def _compile(module: Huginn) -> None:
-    """Compile block by block: the loop around them stays Python, so its length never recompiles anything."""
+    """Compile each block; the loop around them stays in Python, so its length causes no recompilation."""
     from torch._dynamo import config
 
-    config.recompile_limit = 64  # lengths × with and without gradient × blocks
+    config.recompile_limit = 64  # lengths × (with and without gradient) × blocks
     stacks = module.transformer
     for block in (*stacks.prelude, *stacks.core_block, *stacks.coda):
         block.compile(dynamic=False)

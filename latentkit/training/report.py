@@ -1,4 +1,4 @@
-"""The figures of a model card as Markdown: of one model, and of two beside each other."""
+"""Figures of a model card as Markdown: one model, or several side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["compare", "report"]
 
 
 def report(figures: Figures, cost: Cost | None = None) -> str:
-    """Return the figures as the Markdown that stands in the model card."""
+    """Return the figures as Markdown for the model card."""
     rows = {
         "bits per byte, books": figures.bits_per_byte,
         "bits per byte, documentation": figures.documentation,
@@ -43,12 +43,12 @@ def report(figures: Figures, cost: Cost | None = None) -> str:
 
 
 def compare(several: Mapping[str, Figures]) -> str:
-    """Return one Markdown table with a column for each model: each figure at its best number of iterations.
+    """Return a Markdown table with a column per model; each figure is at its best number of iterations.
 
     Parameters
     ----------
     several : mapping of str to Figures
-        By the name of the model; for example nano and the control that was trained without the loop.
+        Figures by name of the model, for example nano and the control that was trained without the loop.
     """
     lines = [_row("at the best number of iterations", several), "|---|" + "---|" * len(several)]
     best = [min(f.bits_per_byte.items(), key=lambda pair: pair[1]) for f in several.values()]

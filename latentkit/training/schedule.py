@@ -1,4 +1,4 @@
-"""How many iterations a step runs, and how fast it learns: functions of seed, step and progress alone."""
+"""Number of iterations and learning rate of a step, as functions of seed, step and progress only."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ EARLY = 4  # the last iteration of an early readout
 
 
 def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int, int]:
-    """Draw the number of iterations of one step, and how many of them carry gradient.
+    """Draw the number of iterations of one step and the number of those with gradient.
 
     Parameters
     ----------
     settings : Settings
         Mean, ramp, share of shallow steps, seed.
     step : int
-        With the seed it decides about the draw.
+        Index of the step; the draw depends on seed and step.
     progress : float
-        Share of the budget that is spent, 0 to 1; moves the mean.
+        Share of the budget that has been used, 0 to 1; the mean depends on it.
 
     Returns
     -------
     (int, int)
-        All iterations, at least 1, and the last of them that carry gradient. Without the loop, 1 and 1.
+        Number of iterations, at least 1, and number of iterations with gradient, which are the last ones.
+        Without the loop, both are 1.
 
     Notes
     -----
-    Log-normal Poisson as in the paper: tau ~ Normal(log(mean) - 1/8, 1/2), r = Poisson(e^tau) + 1, whose
-    mean is one above `mean` [1]_. The share of shallow steps is ours.
+    The distribution is the log-normal Poisson of the paper: tau ~ Normal(log(mean) - 1/8, 1/2),
+    r = Poisson(e^tau) + 1; the mean of r is `mean` + 1 [1]_. The share of shallow steps is an addition of
+    latentkit.
 
     References
     ----------
@@ -58,22 +60,22 @@ def draw_iterations(settings: Settings, step: int, progress: float) -> tuple[int
 
 
 def draw_early_iterations(settings: Settings, step: int, iterations: int) -> int:
-    """Draw after how many iterations the second readout of one step stands: 1 to 4, each as likely.
+    """Draw the iteration of the second readout of one step: 1 to 4, with equal probability.
 
-    A step of fewer iterations is read out within them.
+    If the step has fewer iterations, the draw is limited to them.
     """
     return random.Random(f"early/{settings.seed}/{step}").randint(1, min(EARLY, iterations))
 
 
 def mean_recurrence_at(settings: Settings, progress: float) -> float:
-    """Return the mean in force when this share of the budget is spent."""
+    """Return the mean number of iterations at this share of the budget."""
     if progress >= settings.recurrence_ramp:
         return float(settings.mean_recurrence)
     return settings.mean_recurrence * (1 + 2 * progress / settings.recurrence_ramp) / 3
 
 
 def rate_at(settings: Settings, progress: float) -> float:
-    """Return the factor on all learning rates: up, level, and down to zero, in straight lines.
+    """Return the factor of all learning rates: linear warm-up, constant, linear decay to zero.
 
     Examples
     --------
@@ -87,7 +89,7 @@ def rate_at(settings: Settings, progress: float) -> float:
 
 
 def _poisson(rng: random.Random, mean: float) -> int:
-    """Count how many uniform draws multiply to more than e^-mean (Knuth)."""
+    """Draw from a Poisson distribution: count uniform draws while their product exceeds e^-mean (Knuth)."""
     threshold, count, product = math.exp(-mean), 0, rng.random()
     while product > threshold:
         count += 1

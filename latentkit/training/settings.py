@@ -1,4 +1,4 @@
-"""Everything that decides about a training run; one dial, the size, sets most of it."""
+"""Settings of a training run; the size determines most of them."""
 
 from __future__ import annotations
 
@@ -31,41 +31,42 @@ class Settings:
     size : str
         One of `SIZES`.
     tokens, minutes : int, float
-        The budget, whichever ends first; 0 is no limit. Only a run limited by tokens is the same twice.
+        Budget; the run ends at the limit that is reached first, and 0 means no limit. Only a run limited by
+        tokens is reproducible.
     seed : int
-        Of the weights, the order of the data, the numbers of iterations and the initial states.
+        Seed of the weights, the order of the data, the numbers of iterations and the initial states.
     rows, length : int
-        A batch: so many rows of so many tokens.
+        Number of rows of a batch, and their length in tokens.
     mean_recurrence : int
-        Mean of the log-normal Poisson distribution that the number of iterations is drawn from.
+        Mean of the log-normal Poisson distribution of the number of iterations.
     loop : bool
-        Repeat the core. If not, each of its `mean_recurrence` passes is given a block of its own, and every
-        step runs through them once: the control that shows what the loop does, at about equal compute.
+        Repeat the core. If False, each of its `mean_recurrence` passes has its own block, and every step runs
+        each block once: a control without the loop at about equal compute.
     backprop_depth : int
-        How many of them, the last ones, carry gradient.
+        Number of iterations with gradient, counted from the last.
     recurrence_ramp : float
-        Share of the budget during which the mean grows from a third of itself to its full value.
+        Share of the budget during which the mean grows from a third of its value to its full value.
     shallow_share : float
-        Share of the steps that run 1 to 4 iterations instead, so that the model can be read out early.
+        Share of the steps that run 1 to 4 iterations only, so that the model can be read out early.
     early_readout : float
-        Weight of a second loss, read out at one of the first 4 iterations, drawn anew at every step, on a
-        quarter of the rows. It makes r = 1 and 2 usable where the mean is high; 0 leaves it out.
+        Weight of a second loss, on a quarter of the rows, at one of the first 4 iterations, which is drawn at
+        each step. It makes r = 1 and r = 2 usable if the mean is high; 0 omits this loss.
     injection : str
         How the prelude's output enters each iteration.
     injection_scale : float
-        Starting value of the prelude's last norm: how loud the injected signal is at first. The smaller it
-        is, the more of the state each iteration keeps.
+        Initial value of the prelude's last norm, that is the initial scale of the injected signal. With a
+        smaller value each iteration keeps more of the state.
     hold_injection : bool
-        Keep that norm at its starting value. Left free it grows, and the model stops listening to its state.
+        Keep that norm at its initial value. If it is trained, it grows, and the state loses its influence.
     matrix_rate, other_rate : float
         Learning rates of Muon (matrices of the blocks) and of AdamW (embedding, norms, biases).
     warmup, decay : float
-        Shares of the budget at which the rate rises from 0 and sinks to 0.
+        Shares of the budget during which the rate rises from 0 and falls to 0.
     weight_decay : float
-        Decoupled; on the blocks' matrices only.
+        Decoupled weight decay, for the matrices of the blocks only.
     autocast : str
-        Multiply in bfloat16: "yes", "no", or "auto", which does so where the processor or the GPU has
-        instructions for it. Without them bfloat16 is a hundred times slower than float32.
+        Multiply in bfloat16: "yes", "no", or "auto", which means yes if the processor or the GPU has bfloat16
+        instructions. Without them bfloat16 is a hundred times slower than float32.
     compile : bool
         Compile the blocks.
     """
@@ -94,7 +95,7 @@ class Settings:
     weight_decay: float = 0.02
     autocast: str = "auto"
     compile: bool = True
-    # name of a source and its share: nothing reads it, a checkpoint keeps it for the record
+    # Share by name of the source; only stored in checkpoints, as a record.
     mixture: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,7 +108,7 @@ class Settings:
 
     @property
     def config(self) -> HuginnConfig:
-        """The architecture of this size."""
+        """Configuration of the architecture of this size."""
         hidden, heads, intermediate, (prelude, core, coda) = SIZES[self.size]
         core, mean = (core, self.mean_recurrence) if self.loop else (core * self.mean_recurrence, 1)
         return HuginnConfig(
@@ -126,5 +127,5 @@ class Settings:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as a checkpoint keeps them."""
+        """Return the settings as plain values, for a checkpoint."""
         return asdict(self)

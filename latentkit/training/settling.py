@@ -1,4 +1,4 @@
-"""When states come to rest, as a model card states it: in texts, and for the answers to problems."""
+"""Settling iterations of a model card, for texts and for the answers to problems."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LIMIT = 256
 
 
 def settling(model: Any, prompt: Any, *, share: float = RELATIVE, limit: int = LIMIT) -> np.ndarray[Any, Any]:
-    """First iteration from which each token stays within a share of its initial distance to the limit."""
+    """Return each token's settling iteration, for a threshold relative to its initial distance."""
     return _settled(_distance(model, prompt, iterations=limit, limit=limit), share)
 
 
 def settled_share(model: Any, conversation: Any, first: int) -> float:
-    """Share of the tokens from ``first`` on that are below 2 % of their initial distance at iteration 64."""
+    """Return the share of tokens from ``first`` on below 2 % of their initial distance at iteration 64."""
     distance = _distance(model, conversation, iterations=64, limit=128)[first:]
     return float(np.mean(distance[:, 64] < 0.02 * distance[:, 0]))
 
@@ -41,10 +41,10 @@ def kinds_of_unsettled(
     *,
     after: int = LIMIT // 2,
 ) -> dict[str, int]:
-    """What the tokens do that have not settled by iteration ``after``: how many orbit, slide, or neither.
+    """Count the tokens not settled by iteration ``after`` by kind: orbit, slider, or neither.
 
-    ``settled`` is what `settling` found for each excerpt. Only texts with such a token are run again, with
-    their states kept.
+    ``settled`` is the result of `settling` for each excerpt. Only texts with such a token are run again,
+    this time with their states kept.
     """
     from latentkit.measure import trajectory_kind
     from latentkit.run import run_recurrence
@@ -63,7 +63,7 @@ def kinds_of_unsettled(
 def settling_by_steps(
     model: Any, kind: str, *, steps: Sequence[int], problems: int = 50, limit: int = LIMIT, seed: int = 0
 ) -> dict[int, np.ndarray[Any, Any]]:
-    """When the answers to held-out problems settle, by number of steps.
+    """Return the settling iterations of the answers to held-out problems, by number of steps.
 
     Parameters
     ----------
@@ -72,18 +72,19 @@ def settling_by_steps(
     kind : str
         One of `latentkit.problems.KINDS`.
     steps : sequence of int
-        Difficulties.
+        Numbers of steps of the problems.
     problems : int
         Number of problems of each difficulty, no two alike.
     limit : int
-        The iteration whose state is the limit.
+        Iteration whose state is the limit.
     seed : int
-        Of the initial state.
+        Seed of the initial state.
 
     Returns
     -------
     dict of int to array [problems]
-        For each number of steps, the settling iteration of the position that says the answer's first token.
+        For each number of steps, the settling iteration of the position that predicts the answer's first
+        token.
     """
     from latentkit import criteria
     from latentkit.problems.grading import batch_of
@@ -105,13 +106,13 @@ def settling_by_steps(
 
 
 def rank_correlation(by_steps: dict[int, np.ndarray[Any, Any]]) -> float:
-    """Spearman's rank correlation of steps and settling iterations over all problems."""
+    """Return Spearman's rank correlation of steps and settling iterations over all problems."""
     steps = np.repeat(list(by_steps), [len(values) for values in by_steps.values()])
     return float(np.corrcoef(_ranks(steps), _ranks(np.concatenate(list(by_steps.values()))))[0, 1])
 
 
 def _ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Rank from 1; equal values share the middle of their ranks."""
+    """Return ranks from 1; equal values get the mean of their ranks."""
     _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     shared: np.ndarray[Any, Any] = (np.cumsum(counts) - (counts - 1) / 2)[where]
     return shared

@@ -10,8 +10,8 @@ from latentkit.errors import ArgumentError, ModelError
 from latentkit.files import write_file
 from latentkit.models.chat import BEGIN_TEXT, CHAT_TEMPLATE, END_TEXT, PAD, SPECIAL_TOKENS
 
-# A word takes the space before it along; a digit stands alone and takes nothing; marks keep together
-# and take the line breaks that follow. Contractions are cut as GPT-4 cuts them.
+# A word includes the space before it. A digit is separate, without a space. Punctuation marks stay together
+# and include the line breaks after them. Contractions are split as in GPT-4.
 PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)(?![\p{L}\p{M}])| ?[\p{L}\p{M}]+|\p{N}"
     r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -20,26 +20,25 @@ FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4096) -> Tokenizer:
-    """Learn a vocabulary from texts.
+    """Train a BPE tokenizer on texts.
 
     Parameters
     ----------
     texts : iterable of str
-        Pieces of any length; merges never cross a word, so where texts are cut hardly matters.
+        Pieces of any length; merges never cross words, so the boundaries of pieces have little effect.
     vocab_size : int
-        All entries together: 256 bytes, merges, and at the end the six special tokens.
+        Size of the vocabulary: 256 bytes, the merges, and the six special tokens, which come last.
 
     Returns
     -------
     tokenizers.Tokenizer
-        Text is given ``<|begin_text|>`` in front unless it is encoded with
+        Tokenizer that puts ``<|begin_text|>`` before a text, unless it is called with
         ``add_special_tokens=False``.
 
     Raises
     ------
     ArgumentError
-        If `vocab_size` leaves no room for bytes and special tokens, or the texts are too few to
-        fill it.
+        If `vocab_size` is too small for bytes and special tokens, or too large for the texts.
     """
     least = 256 + len(SPECIAL_TOKENS)
     if vocab_size < least:
@@ -83,7 +82,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, *, context_length: 
     tokenizer : tokenizers.Tokenizer
         From `train_tokenizer`.
     folder : path
-        Made if absent.
+        Created if it does not exist.
     context_length : int
         Longest text in tokens, written as ``model_max_length``.
     """
@@ -112,7 +111,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     Raises
     ------
     ModelError
-        If there is no such file.
+        If the file does not exist.
     """
     path = Path(path)
     file = path / FILES[0] if path.is_dir() else path
