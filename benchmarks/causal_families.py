@@ -1,11 +1,11 @@
 """Which causal families of transformers `run_layer_lens` and `run_layer_effect` read, at tiny random sizes.
 
     python benchmarks/causal_families.py                 # all families; writes benchmarks/causal_families.md
-    python benchmarks/causal_families.py llama bamba     # some; replaces their rows in the table
+    python benchmarks/causal_families.py llama bamba     # these families; replaces their rows in the table
 
 A family is *read* if the last row of the lens is 0, the effect of ``do="identity"`` is 0, the effect of
 skipping is not, and the greedy tokens equal those found by reading the whole sequence again for each token.
-It is *refused* if latentkit raises an error of its own that says why. Each family runs in a child process
+It is *refused* if latentkit raises one of its own errors with the reason. Each family runs in a child process
 with a time limit, so a crash ends only that child.
 """
 
@@ -35,7 +35,7 @@ IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 SECONDS = 120
 MOST_WEIGHTS = 20_000_000
 
-#: Fields of configurations by what they count, and the value that makes them tiny.
+#: Size fields of configurations, by the value for a tiny model.
 SIZES: dict[int, str] = {
     96: "vocab_size vocab_size_per_layer_input",
     64: "max_position_embeddings n_positions n_ctx max_seq_len context_length attn_window_size lm_vocab_size",
@@ -63,7 +63,7 @@ TINY = {name: value for value, names in SIZES.items() for name in names.split()}
 #: Sizes whose default is None.
 WITHOUT_DEFAULT = {"bos_token_id", "eos_token_id", "pad_token_id", "num_experts_per_tok", "n_routed_experts"}
 
-#: What the table above does not get right, by family.
+#: Corrections to the values above, by family.
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
     "dbrx": {
@@ -85,7 +85,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
 
 
 class Outcome(NamedTuple):
-    """What came of one family."""
+    """Result for one family."""
 
     result: str
     detail: str
@@ -98,13 +98,13 @@ def tiny_config(family: str) -> Any:
 
 
 def _small(config: Any) -> dict[str, Any]:
-    """Give every size field of a configuration, and of those inside it, its tiny value."""
+    """Return tiny values for all size fields of a configuration and its nested configurations."""
     found: dict[str, Any] = {}
     names = {field.name for field in dataclasses.fields(config)}
     for name in names:
         try:
             value = getattr(config, name, None)
-        except Exception:  # an attribute that differs from layer to layer
+        except Exception:  # an attribute that differs between layers
             continue
         if isinstance(value, transformers.PretrainedConfig):
             found[name] = {"model_type": value.model_type, **_small(value)}
@@ -135,18 +135,18 @@ def random_module(family: str) -> Any:
 
 
 def outcome_of(family: str) -> Outcome:
-    """Build one family and try everything on it."""
+    """Build a model of one family and run all checks on it."""
     try:
         module = random_module(family)
         with torch.no_grad():
             module(input_ids=torch.tensor([IDS]), use_cache=False)
-    except Exception as error:  # transformers raises errors of many libraries
+    except Exception as error:  # transformers raises errors of many types
         return Outcome("not built", _first_line(error))
     try:
         return _read(CausalModel(module, name=family))
     except LatentkitError as error:
         return Outcome("refused", str(error))
-    except Exception as error:  # a foreign error: what this script looks for
+    except Exception as error:  # an error of another library: this script searches for these
         return Outcome("ERROR", _first_line(error))
 
 
@@ -169,7 +169,7 @@ def _read(model: CausalModel) -> Outcome:
 
 @torch.no_grad()
 def _greedy(model: CausalModel, new_tokens: int) -> list[int]:
-    """Continue by reading the whole sequence anew for each token."""
+    """Decode greedily; the model reads the whole sequence again for each token."""
     ids = list(IDS)
     for _ in range(new_tokens):
         logits = model.module(input_ids=torch.tensor([ids]), use_cache=False).logits
@@ -236,7 +236,7 @@ def table(outcomes: dict[str, Outcome]) -> str:
 
 
 def main() -> None:
-    """Try the families named on the command line, or all of them."""
+    """Check the families named on the command line, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("families", nargs="*")
     chosen = parser.parse_args().families
@@ -250,7 +250,7 @@ def main() -> None:
 
 
 def written() -> dict[str, Outcome]:
-    """Read the outcomes of the table that is there."""
+    """Read the outcomes in the existing table."""
     lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
     rows = [line.strip("| ").split(" | ", 2) for line in lines]
     return {family: Outcome(result, detail) for family, result, detail in rows}

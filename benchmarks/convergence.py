@@ -1,10 +1,10 @@
-"""What the distances of a trace cost beside the bare recurrence: at most 5 % is wanted.
+"""Cost of a trace's distances relative to the bare recurrence; the target is at most 5 %.
 
     python benchmarks/convergence.py
 
-For each size, a bare loop of the core and a run with distances, step sizes and step cosines take turns, so
-whatever else the machine does falls on both; their medians are compared. Weights are random, and there are no
-readouts.
+For each size, a bare loop of the core alternates with a run that computes distances, step sizes and step
+cosines, so other load on the machine affects both; their medians are compared. Weights are random, and there
+are no readouts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
                 iterated = time.perf_counter()
                 measured(model, run, keep_states=False)
             ended = time.perf_counter()
-            if turn:  # the first warms up
+            if turn:  # the first turn is a warm-up
                 bare.append(looped - began)
                 whole.append(ended - looped)
                 measuring.append(ended - iterated)

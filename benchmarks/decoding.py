@@ -1,11 +1,11 @@
-"""What decoding costs: the cache against reading the prefix again, watching against a bare loop, and memory.
+"""Cost of decoding: with and without the cache, with and without recording a trace, and memory.
 
     python benchmarks/decoding.py cache       cached decoding against re-running the prefix, nano
     python benchmarks/decoding.py watching    run_decoding with readouts against the bare loop, nano and wide
     python benchmarks/decoding.py memory      200 tokens x 64 iterations x 65,536 tokens of vocabulary
 
-Measurements of the two sides alternate, so that other load on the machine falls on both; medians are
-compared. The bare loop too computes coda and head at every iteration, of the last position only.
+Measurements of the two variants alternate, so that other load on the machine affects both; medians are
+compared. The bare loop also computes coda and head at every iteration, for the last position only.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PROMPT = list(range(20, 52))
 
 
 def wide_model(**changes: Any) -> HuginnModel:
-    """Huginn's layout (2, 4, 2) at hidden size 1,024, random weights."""
+    """Return a model with Huginn's layout (2, 4, 2), hidden size 1,024 and random weights."""
     sizes = {"n_embd": 1024, "n_heads": 16, "intermediate_size": 3456, "vocab_size": 65536, **changes}
     module = init_weights(Huginn(HuginnConfig(**sizes)), torch.Generator().manual_seed(0))
     return HuginnModel(module.requires_grad_(requires_grad=False), name="wide")
 
 
 def bare(model: HuginnModel, new_tokens: int, iterations: int) -> list[int]:
-    """Decode greedily with the cache and read out after every iteration, keeping nothing."""
+    """Decode greedily with the cache and read out after every iteration, without storing results."""
     cache, unread, generated = model.new_cache(room=len(PROMPT) + new_tokens), PROMPT, []
     for _ in range(new_tokens):
         context = model.embed(torch.tensor([unread]), cache=cache)
@@ -59,7 +59,7 @@ def watched(model: HuginnModel, new_tokens: int, iterations: int, **options: Any
 
 
 def alternate(one: Callable[[], Any], other: Callable[[], Any], rounds: int) -> tuple[float, float]:
-    """Return the median seconds of both, measured in turn after one round that does not count."""
+    """Return the median seconds of both, measured alternately after one warm-up round."""
     assert one() == other(), "the two sides decode different tokens"
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
@@ -104,11 +104,11 @@ def memory(_: int) -> None:
 
 
 def peak(call: str) -> None:
-    """Print how far the peak of this process's memory was above what it held before a call."""
+    """Print by how much the peak memory of this process during a call exceeds its memory before the call."""
     m = wide_model(n_embd=256, n_heads=4, intermediate_size=640)
-    with torch.no_grad():  # touch what a first call loads
+    with torch.no_grad():  # load everything that a first call loads
         lk.run_recurrence(m, [1], iterations=1, limit=1, progress=False)
-    before = psutil.Process().memory_info().rss  # not the peak: building the model takes more than it is
+    before = psutil.Process().memory_info().rss  # not the peak, which includes building the model
     eval(f"lk.{call}", {"lk": lk, "m": m})
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 2**20)
 

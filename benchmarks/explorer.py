@@ -1,12 +1,12 @@
-"""How fast the explorer follows a key, beside `interact` with matplotlib, and what it weighs.
+"""Response time of the explorer to a key, compared with `interact` and matplotlib, and its size.
 
     python benchmarks/explorer.py [more options for Chromium]
 
 JupyterLab runs in headless Chromium on one notebook with three cells: an explorer of 60 tokens × 64
-iterations, one of 512 × 128, and ipywidgets' `interact` drawing 60 × 64 by `plot_convergence`. In each the
-iteration slider is moved by the arrow key. What is counted is the time from the key to the end of the frame
-that shows it. Waiting for the screen's next frame is in it; a slider that does nothing, in the same page,
-says how much of the time that is.
+iterations, one of 512 × 128, and ipywidgets' `interact` drawing 60 × 64 by `plot_convergence`. In each, the
+arrow key moves the iteration slider. The measured time is that from the key to the end of the frame that
+shows the change. It includes the wait for the next frame of the screen; a slider without any effect, on the
+same page, measures that part.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ IDLE = """() => {
 
 
 def make_traces(folder: Path) -> None:
-    """The published answer with nano, and a text long enough for 512 tokens."""
+    """Save two traces of nano: the published answer, and a text of 512 tokens."""
     model = lk.load_model("nano")
     ids = model.tokenizer.encode(prompts.FIGURES["F1"].answer)
     for name, tokens, iterations in (("small", 60, 64), ("large", 512, 128)):
@@ -106,7 +106,7 @@ def weigh(path: Path) -> str:
 
 
 def heap(page: Page, path: Path) -> str:
-    """What the page's data take in the browser, arrays and canvases included."""
+    """Return the memory of the page's data in the browser, including arrays and canvases."""
     session = page.context.new_cdp_session(page)
 
     def used() -> float:
@@ -125,11 +125,11 @@ def heap(page: Page, path: Path) -> str:
 
 
 def timed(page: Page, slider: Locator, keys: int, changed: str | None = None) -> list[float]:
-    """Press the arrow key so many times, each after the last one was painted; milliseconds."""
+    """Press the arrow key repeatedly, each time after the previous frame; return milliseconds."""
     slider.scroll_into_view_if_needed()
     slider.focus()
     page.evaluate(WATCH, [changed])
-    for pressed in range(1, keys + 4):  # the first three warm up
+    for pressed in range(1, keys + 4):  # the first three are a warm-up
         slider.press("ArrowRight" if pressed % 60 < 30 else "ArrowLeft")
         page.wait_for_function("count => window.took.length >= count", arg=pressed, timeout=60_000)
     took: list[float] = page.evaluate("window.took")

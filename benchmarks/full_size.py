@@ -1,9 +1,9 @@
-"""A model of the released size, with random bfloat16 weights: does it build and run on this machine?
+"""Build and run a model of the released size, with random bfloat16 weights, on this machine.
 
     python benchmarks/full_size.py
 
-Prints the time to build and to trace 16 tokens × 8 iterations, the peak memory, and how fast this machine
-multiplies bfloat16 matrices, beside which the times mean something.
+Prints the time to build and to trace 16 tokens × 8 iterations, the peak memory and, as a reference for the
+times, the speed of bfloat16 matrix products on this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOKENS, ITERATIONS = 16, 8
 
 
 def matmul_speed(rows: int, inner: int, columns: int) -> float:
-    """Return floating-point operations per second of a bfloat16 product, the best of five."""
+    """Return floating-point operations per second of a bfloat16 product, as the best of five."""
     a, b = torch.randn(rows, inner).bfloat16(), torch.randn(columns, inner).bfloat16()
     best = float("inf")
     for _ in range(5):

@@ -1,22 +1,22 @@
-"""Layer KL beside the limit of the hardware and beside other tools: ratios to a plain forward pass.
+"""Layer KL compared with the hardware limit and with other tools, as ratios to a plain forward pass.
 
     python benchmarks/layer_kl.py
     python benchmarks/layer_kl.py --peer nnsight=PYTHON \\
         --peer transformer_lens=PYTHON --peer tuned_lens=PYTHON
 
 A random Llama of 8 layers, hidden size 256, reads 128 tokens in float32 on one thread; a map is the KL of
-every layer to the end at every position. Each number is processor time over that of the plain forward pass
-of the same process, the median of rounds that take all kinds in turn, so that another load on the machine
-touches all alike. PYTHON is the interpreter of an environment with that tool: they need versions that break
-one another. The limit is a forward pass, and norm and unembedding of all layers a tile of the vocabulary at
-a time; or, for the effect of skipping each layer, the blocks that have to run.
+every layer to the end at every position. Each number is the processor time divided by that of the
+plain forward pass in the same process: the median of rounds that run all variants in turn, so that other load
+on the machine affects all of them equally. PYTHON is the interpreter of an environment with that tool; the
+tools need incompatible versions of packages. The limit is a forward pass, plus norm and unembedding of all
+layers in tiles of the vocabulary; for the effect of skipping each layer, it is the blocks that have to run.
 
     python benchmarks/layer_kl.py --large
 
-does another thing: the shape of Qwen2.5-1.5B with random bfloat16 weights, 64 tokens and 5 new ones; time
-and peak memory of "effect" and "lens".
+measures instead the time and peak memory of "effect" and "lens" for the shape of Qwen2.5-1.5B with random
+bfloat16 weights, 64 tokens and 5 new ones.
 
-What was measured last stands in layer_kl.md, beside this file.
+The latest measurements are in layer_kl.md, beside this file.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def token_ids() -> torch.Tensor:
 
 
 def compare_in_turn(kinds: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median processor time of each kind, over that of "plain"."""
+    """Return the median processor time of each variant, divided by that of "plain"."""
     ratios: dict[str, list[float]] = {name: [] for name in kinds}
     for work in kinds.values():
         work()
@@ -84,7 +84,7 @@ def compare_in_turn(kinds: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 
 def peak_of(work: Callable[[], Any]) -> float:
-    """Return MB that the work takes beyond what is there before it (Linux)."""
+    """Return the peak memory of the work in MB, above the memory in use before it (Linux)."""
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     before = _status("VmRSS")
@@ -98,13 +98,13 @@ def _status(name: str) -> int:
 
 
 def naive_kl(logits: list[torch.Tensor]) -> torch.Tensor:
-    """What everybody writes: all logits at once, [layer, token, vocab]."""
+    """Return the KL by the usual implementation: all logits at once, [layer, token, vocab]."""
     log_probs = torch.stack(logits).log_softmax(-1)
     last = log_probs[-1]
     return (last.exp() * (last - log_probs)).sum(-1)
 
 
-# The limit, and ours
+# The limit and latentkit
 
 
 def unembed_in_tiles(states: torch.Tensor, weight: torch.Tensor) -> None:
@@ -121,7 +121,7 @@ def limit_of_map(module: Any, ids: torch.Tensor) -> None:
 
 
 def ours(module: Any, ids: torch.Tensor, *, definition: str, new: int) -> Callable[[], Any]:
-    """Return the whole call but for the digest of the weights, whose time depends on the model alone."""
+    """Return the complete call without the digest of the weights, whose time depends only on the model."""
     from latentkit.models.causal import CausalModel
     from latentkit.run.layers import comparison
 
@@ -138,7 +138,7 @@ def measure_ours(vocabulary: int) -> dict[str, float]:
     map_ours = ours(module, ids, definition="lens", new=TOKENS)
     sweep_ours = ours(module, ids, definition="effect", new=NEW)
     naive = naive_transformers(module, ids)
-    peaks = {  # before memory that others gave back lies around; the first call pays for what stays
+    peaks = {  # measured first, before freed memory can be reused; the first call includes memory that stays
         "peak MB": peak_of(map_ours),
         "peak MB, plain": peak_of(lambda: module(input_ids=ids, use_cache=False)),
         "peak MB, naive": peak_of(naive),
@@ -164,7 +164,7 @@ def measure_ours(vocabulary: int) -> dict[str, float]:
     }
 
 
-# Others
+# Other tools
 
 
 def naive_transformers(module: Any, ids: torch.Tensor) -> Callable[[], Any]:
@@ -259,7 +259,7 @@ def run_peer(name: str, python: str, vocabulary: int) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# A large one
+# A large model
 
 
 def measure_large() -> None:

@@ -33,7 +33,7 @@ CONFIG = {
 
 
 def random_ouro(layers: int) -> OuroModel:
-    """Return the model with weights that are cheap to draw: uniform, in place, in bfloat16."""
+    """Return the model with uniform random weights, drawn in place in bfloat16."""
     with torch.device("meta"):
         network = OuroNetwork({**CONFIG, "num_hidden_layers": layers})
     network = network.to(torch.bfloat16).to_empty(device="cpu").requires_grad_(False)
@@ -47,12 +47,12 @@ def random_ouro(layers: int) -> OuroModel:
 
 
 def peak() -> float:
-    """Return the most memory that this process has held, in GiB."""
+    """Return the peak memory of this process, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
-    """Trace once and print what it took."""
+    """Trace once and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layers", type=int, default=CONFIG["num_hidden_layers"])
     layers = parser.parse_args().layers

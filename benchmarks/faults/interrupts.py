@@ -2,8 +2,8 @@
 
     python -m benchmarks.faults.interrupts [--count 100]
 
-An interrupt must give the part that was done, with a warning, or a KeyboardInterrupt before anything was
-done; after it the same kernel must run the same call to its end. Anything else counts as lost."""
+An interrupt must give the completed part with a warning, or a KeyboardInterrupt if nothing was complete.
+Afterwards the same kernel must run the same call to its end. Any other outcome counts as lost."""
 
 from __future__ import annotations
 

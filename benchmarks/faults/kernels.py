@@ -2,9 +2,9 @@
 
     python -m benchmarks.faults.kernels [--most 16]
 
-Default settings: no variable that sets threads. Each process loads nano, waits for the others, traces one
-prompt and says how long it took, and how much memory it holds. The wanted time is n × the time alone /
-cores."""
+The settings are the defaults, without environment variables for threads. Each process loads nano, waits for
+the others, traces one prompt and reports its time and memory. The target is
+n × the time of a single process / cores."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(seconds, psutil.Process().memory_full_info().uss / 2**20, flush=True)
 
 
 def at_once(count: int, environment: dict[str, str]) -> list[tuple[float, float]]:
-    """Return seconds and megabytes of each of so many processes that trace at the same time."""
+    """Return seconds and megabytes of each of ``count`` processes that trace at the same time."""
     started = [
         subprocess.Popen(
             [sys.executable, "-c", KERNEL],

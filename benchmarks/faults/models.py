@@ -3,8 +3,8 @@
     python -m benchmarks.faults.models [--count 1000]
 
 One file of nano's folder is damaged at a time: bytes of the weights' header, values and keys of the JSON
-files, cut or missing files. A folder must be refused by an error of ours or load; loads with other weights
-are counted, since nothing in the released layout says what the weights should be."""
+files, cut or missing files. A folder must load or be refused with one of latentkit's errors. Folders that
+load with other weights are counted: the released layout has no checksum of the weights."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def damage(folder: Path, rng: random.Random) -> str:
 
 
 def logits(model: Any) -> torch.Tensor:
-    """Return what the model predicts after three tokens, two iterations from zeros."""
+    """Return the logits after three tokens and two iterations from a zero state."""
     context = model.embed(torch.tensor([[1, 2, 3]]))
     state = model.initial_state(context, None)
     for _ in range(2):

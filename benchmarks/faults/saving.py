@@ -2,10 +2,10 @@
 
     python -m benchmarks.faults.saving [--kills 50]
 
-A disk is made full by a limit on the size of files (RLIMIT_FSIZE), at nine sizes up to that of the trace;
-each time the process must go on, with an error of ours, and the earlier file must be whole. Then a process
-that saves in a loop is killed at random moments; the file must be whole each time, and nothing else may be
-left at the end."""
+A limit on the size of files (RLIMIT_FSIZE) simulates a full disk, at nine sizes up to that of the trace. Each
+time the process must continue with one of latentkit's errors, and the earlier file must be complete. Then a
+process that saves in a loop is killed at random moments. The file must be complete each time, and no other
+file may remain at the end."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.faults.traces [--count 10000]
 
-Counts what came of each: an error of ours, the right values (damage in bytes that nothing reads), other
-values without an error, a foreign error, or no end within ten seconds. The last three must be 0."""
+Count the outcomes: one of latentkit's errors, the right values (damage in unused bytes), other values without
+an error, an error of another library, or no end within ten seconds. The last three must be 0."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 10
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Flip bits, overwrite, cut, insert, repeat or exchange pieces, once to four times."""
+    """Flip bits, overwrite, cut, insert, repeat or swap pieces, one to four times."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 4)):
         place, size = rng.randrange(len(changed)), rng.choice((1, 2, 8, 64, 1024))
@@ -47,7 +47,7 @@ class TooSlow(BaseException):
 
 
 def outcome(path: Path, right: xr.Dataset) -> str:
-    """Open the file and say what came of it."""
+    """Open the file and return a description of the outcome."""
 
     def stop(_number, _frame):
         raise TooSlow
@@ -68,7 +68,7 @@ def outcome(path: Path, right: xr.Dataset) -> str:
 
 
 def examples() -> dict[str, xr.Dataset]:
-    """One result of several kinds."""
+    """Return one result of each of several kinds."""
     model = lk.load_model("nano-untrained")
     quiet = {"progress": False}
     return {

@@ -1,6 +1,6 @@
 """`explore` and `explore_model`: widgets that need no kernel once saved.
 
-ipywidgets is imported with the first name that is used, not with the package.
+ipywidgets is imported when one of the names is first used, not with the package.
 """
 
 import lazy_loader

@@ -13,11 +13,11 @@ _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 _TEXT = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
 _TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SPACE = re.compile(r"\s+")
-_SPACED_SIGN = re.compile(r" ?([^\w\s$+-]) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")  # two of + and - may not meet
+_SPACED_SIGN = re.compile(r" ?([^\w\s$+-]) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")  # two of + and - must stay apart
 
 
 def bundle(entry: Path) -> str:
-    """Concatenate a module and all that it imports, directly or not, each one after those that it imports.
+    """Concatenate a module and its direct and indirect imports; each module follows those that it imports.
 
     Import statements and the word ``export`` are removed, so all modules share one scope: names at the top
     level must differ between modules, and none may be imported under another name. The tests check both.
@@ -50,8 +50,8 @@ def _collect(path: Path, sources: dict[Path, str]) -> None:
 def compact(source: str) -> str:
     """Remove comments and needless spaces from a script, about a third of its size.
 
-    This is no parser: statements must end with semicolons, and there must be no regular expressions and no
-    template inside another one, whose quotes would be misread. The browser tests run the explorer's.
+    This is not a parser: statements must end with semicolons. Regular expressions and nested templates are
+    not supported, because their quotes would be misread. The browser tests run the compacted explorer.
     """
     uncommented = _TEXT_OR_COMMENT.sub(lambda match: match[1] or " ", source)
     parts = re.split(_TEXT, uncommented)  # code and texts in turn

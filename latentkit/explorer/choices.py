@@ -78,7 +78,7 @@ def check_position(header: Mapping[str, Any], trait: str, value: int) -> int:
 
 
 def check_range(header: Mapping[str, Any], value: Sequence[int]) -> list[int]:
-    """Refuse a range that reaches beyond the tokens of the first trace, or that holds none of them."""
+    """Refuse a range that extends beyond the tokens of the first trace or contains none of them."""
     rows = header["panels"][0]["rows"]
     low, high = min(rows), max(rows)
     if len(value) != 2 or not low <= value[0] <= value[1] <= high:
@@ -107,7 +107,7 @@ def check_limits(vmin: float | None, vmax: float | None, *, log: bool) -> None:
 
 
 def check_threshold(value: float | None) -> float | None:
-    """Refuse a threshold that nothing can be below."""
+    """Refuse a threshold below which no value can lie."""
     if value is not None and not 0 < value < math.inf:
         msg = f"threshold must be a finite number above 0, or None for the default, got {value!r}."
         raise ArgumentError(msg)

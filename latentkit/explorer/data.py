@@ -24,11 +24,11 @@ __all__ = ["COLOURMAPS", "pack", "unpack_header"]
 
 Numbers = np.ndarray[Any, Any]
 
-#: Colour maps of matplotlib that an explorer offers; the last one is the one of the published layer figure.
+#: Colour maps of matplotlib that an explorer offers; the published layer figure uses the last one.
 COLOURMAPS = ("viridis", "cividis", "YlOrRd")
 
 _HALF = 2.0**-10  # relative error up to which a number may be stored in 16 bits: three digits
-_TINY = 1e-7  # absolute error that is accepted as rounding
+_TINY = 1e-7  # absolute error that counts as rounding
 
 
 def pack(traces: Sequence[xr.Dataset], names: Sequence[str]) -> bytes:

@@ -1,4 +1,4 @@
-"""Packs a model for the page: header, tokenizer and weights in one block of bytes."""
+"""Pack a model for the page: header, tokenizer and weights in one block of bytes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pack_model(model: Any) -> bytes:
     Raises
     ------
     ModelError
-        If the architecture, its sizes or its tokenizer is one that the engine does not have.
+        If the engine does not support the architecture, its sizes or its tokenizer.
     """
     config, tokenizer = _checked(model)
     tensors = _tensors(model.module)
@@ -73,7 +73,7 @@ def _checked(model: Any) -> tuple[Any, Any]:
 
 
 def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return every weight by name, the head too where it is the embedding."""
+    """Return every weight by name, including a head that shares the embedding's weights."""
     found: dict[str, torch.Tensor] = dict(module.named_parameters())
     found.setdefault("lm_head.weight", module.get_parameter("lm_head.weight"))
     if found["lm_head.weight"] is found.get("transformer.wte.weight"):

@@ -1,7 +1,7 @@
-"""The explorer without a kernel: in a saved notebook, and as a page of its own.
+"""The explorer without a kernel, in a saved notebook or as a separate page.
 
-The HTML contains script, style and data, so nothing is fetched. Where scripts may not run, as in an untrusted
-notebook, the fallback is shown: a picture with alt text.
+The HTML contains script, style and data, so nothing is fetched. If scripts are not allowed, as in an
+untrusted notebook, the fallback is shown: a picture with alt text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def style() -> str:
 
 
 def embedded(block: bytes, state: Mapping[str, Any], fallback: str) -> str:
-    """Write an explorer as HTML for any place of any page; it may be there several times.
+    """Write an explorer as HTML that can be inserted into any page, also several times.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def embedded(block: bytes, state: Mapping[str, Any], fallback: str) -> str:
     state : mapping
         Initial values of the traits.
     fallback : str
-        HTML that is shown until the script runs, and always where it may not.
+        HTML that is shown until the script runs, or permanently if scripts are not allowed.
 
     Returns
     -------
     str
-        HTML that needs nothing from the page around it.
+        HTML that does not depend on the surrounding page.
     """
     written = json.dumps(dict(state), sort_keys=True)
     name = hashlib.sha256(block + written.encode()).hexdigest()[:12]
@@ -66,7 +66,7 @@ def embedded(block: bytes, state: Mapping[str, Any], fallback: str) -> str:
 
 
 def page(block: bytes, state: Mapping[str, Any], *, title: str, alt: str) -> str:
-    """Write an explorer as a page of its own."""
+    """Write an explorer as a complete page."""
     fallback = f"<noscript><p>{html.escape(alt)}</p></noscript>"
     heading = html.escape(title)
     return (

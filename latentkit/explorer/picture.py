@@ -1,4 +1,4 @@
-"""Static twin of an explorer: the pictures with alt text that stand where no script may run."""
+"""Static version of an explorer: pictures with alt text, shown if scripts are not allowed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from latentkit.trace import build_trace
 
 __all__ = ["ReportingModel"]
 
-_PAUSE = 0.2  # least number of seconds between two pictures
+_PAUSE = 0.2  # minimum time between two pictures, in seconds
 
 
 class ReportingModel:

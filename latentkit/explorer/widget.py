@@ -1,4 +1,4 @@
-"""`explore`: an interactive heatmap of a trace, in a live notebook, a saved one, and a page of its own."""
+"""`explore`: an interactive heatmap of a trace, in a live notebook, a saved notebook or a separate page."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class TraceExplorer(anywidget.AnyWidget):
         return static_pictures(self._traces, self.token_range)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return the live widget and, for readers without a kernel, the explorer as HTML."""
+        """Return the live widget and, for use without a kernel, the explorer as HTML."""
         shown: tuple[dict[str, Any], dict[str, Any]] | None = super()._repr_mimebundle_(**kwargs)
         if shown is None:
             return None
@@ -272,7 +272,7 @@ def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
 
 
 def _names(traces: Sequence[xr.Dataset], names: Sequence[str] | None) -> list[str]:
-    """Return the given names, else the models' names, with a letter if these are the same."""
+    """Return the given names, or the models' names, with a letter added if these are equal."""
     if names is not None:
         if isinstance(names, str) or len(names) != len(traces):
             msg = f"`names` must be {len(traces)} texts, one for each trace, got {names!r}."

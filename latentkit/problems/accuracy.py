@@ -41,7 +41,7 @@ def run_problems(
     seed: int = 0,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Ask a model held-out problems and count its right answers after each number of iterations.
+    """Run a model on held-out problems and count its right answers after each number of iterations.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def run_problems(
 
     Notes
     -----
-    Held-out problems are those whose table training never shows. An answer is right if each of its tokens is
-    the likeliest one. An interrupt (Ctrl-C) returns the finished curves, with a warning.
+    Held-out problems are those whose table does not occur in training. An answer is right if each of its
+    tokens is the likeliest one. An interrupt (Ctrl-C) returns the finished curves, with a warning.
 
     Examples
     --------

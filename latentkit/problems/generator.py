@@ -5,7 +5,7 @@ sequential steps a straightforward solution takes. The text is written so that n
 entry of a table one token: ``Map AC BA CB: A2=B C1=B`` maps A to C, C to B and B to A, and asks which letter
 is two steps from A.
 
-`latentkit.problems.held_out` decides which problems are held out: ``split="heldout"`` yields only those, and
+`latentkit.problems.held_out` defines the held-out problems: ``split="heldout"`` yields only those, and
 ``split="train"`` yields none of them.
 """
 
@@ -91,8 +91,8 @@ def make_sheet(
     seed : int or str
         The same arguments give the same sheet.
     split : "train" or "heldout"
-        Which tables to draw from; no table is in both. Of the facts: which pairs of names, or, with one
-        step, which wordings.
+        Which tables to draw from; no table is in both. For facts, the split is by pairs of names
+        or, with one step, by wordings.
     questions : int
         Number of questions; an addition always has one.
     most_steps : int, optional
@@ -128,7 +128,7 @@ def make_sheet(
 def make_problem(
     kind: str, *, seed: int | str, steps: int | None = None, split: Split = "heldout"
 ) -> Problem:
-    """Draw one problem, by default one that training never shows.
+    """Draw one problem, by default a held-out one, which does not occur in training.
 
     Parameters
     ----------
@@ -164,14 +164,14 @@ def make_problem(
 def draw_problems(
     kind: str, count: int, *, steps: int | None = None, split: Split = "heldout"
 ) -> list[Problem]:
-    """Draw different problems of one kind, by default ones that training never shows.
+    """Draw different problems of one kind, by default held-out ones, which do not occur in training.
 
     Parameters
     ----------
     kind : str
         One of `latentkit.problems.KINDS`.
     count : int
-        Number of problems. Where a kind has fewer of that difficulty, all that were found are returned.
+        Number of problems. If a kind has fewer of that difficulty, all that were found are returned.
     steps : int, optional
         Difficulty; by default drawn as in training.
     split : "heldout" or "train"
@@ -189,7 +189,7 @@ def draw_problems(
 
     Notes
     -----
-    The search ends after 20 draws for each problem found, and 100 more, that gave nothing new.
+    The search ends after 100 draws plus 20 draws for each problem found without a new problem.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def sheets(
 def every_pair() -> str:
     """Return every possible entry of a table once.
 
-    Repeated among the texts that a tokenizer is trained on, each entry becomes one token.
+    If these entries are repeated in the texts that train a tokenizer, each becomes one token.
     """
     return "".join(f" {a}{b}" for a in SYMBOLS for b in SYMBOLS)
 
@@ -250,7 +250,7 @@ def _plain_additions(seed: int, questions: int, most: int) -> Sheet:
 def _facts_sheet(
     rng: random.Random, split: Split, questions: int, most_steps: int | None, steps: int | None
 ) -> Sheet:
-    """Draw questions about facts; two sheets of five are chats."""
+    """Draw questions about facts; two sheets in five are chats."""
     most, chat = most_steps or rng.randint(1, MOST_STEPS["facts"]), rng.random() < 0.4
     asked = list[Question]()
     for _ in range(questions):

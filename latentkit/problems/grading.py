@@ -98,7 +98,7 @@ def count_right(
 def batch_of(tokenizer: Any, problems: Sequence[Problem]) -> tuple[torch.Tensor, list[slice]]:
     """Return problems with their answers as one batch, and the position of each answer in its row.
 
-    Rows are padded at the end with token 0; a causal model does not read what follows.
+    Rows are padded at the end with token 0; the output of a causal model does not depend on later tokens.
     """
     rows = [_encode(tokenizer, problem) for problem in problems]
     ids = torch.zeros(len(rows), max(len(prompt) + len(answer) for prompt, answer in rows), dtype=torch.long)
@@ -110,7 +110,7 @@ def batch_of(tokenizer: Any, problems: Sequence[Problem]) -> tuple[torch.Tensor,
 def logits_at(
     model: Any, ids: torch.Tensor, iterations: Sequence[int], seed: int
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Yield each wanted number of iterations with the logits after all tokens but the last."""
+    """Yield each requested number of iterations with the logits after all tokens but the last."""
     context = model.embed(ids)
     state = model.initial_state(context, seed)
     for i in range(1, max(iterations) + 1):
@@ -120,7 +120,7 @@ def logits_at(
 
 
 def _encode(tokenizer: Any, problem: Problem) -> tuple[list[int], list[int]]:
-    """Return the token ids of prompt and answer; the answer to a chat message ends its turn."""
+    """Return the token ids of prompt and answer; a chat answer includes the end of the turn."""
     answer: list[int] = tokenizer(problem.answer, add_special_tokens=False)["input_ids"]
     if problem.chat:
         end_turn = tokenizer.get_vocab().get(END_TURN, tokenizer.eos_token_id)

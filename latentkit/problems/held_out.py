@@ -1,7 +1,8 @@
-"""Which problems training never shows.
+"""Choice of the held-out problems, which do not occur in training.
 
-The problem itself decides: a table (for an addition, its two numbers) whose digest falls into one of sixteen
-classes is held out. The facts have no tables; `latentkit.problems.facts.chains` holds out pairs of names.
+The choice depends only on the problem: a table (for an addition, its two numbers) is held out if its digest
+falls into one of sixteen classes. The facts have no tables; in `latentkit.problems.facts.chains`
+pairs of names are held out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ HELD_OUT_ONE_IN = 16
 
 
 def is_held_out(kind: str, table: str) -> bool:
-    """Whether problems with this table belong to the held-out split.
+    """Return whether problems with this table belong to the held-out split.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ _SUM = re.compile(r"(?<![\d.,])(\d{1,3}) ?(?:\+|plus|and) ?(\d{1,3})(?![\d.,]*\d
 
 
 def shows_held_out_addition(text: str) -> bool:
-    """Whether a text contains a held-out addition with a number of two or three digits.
+    """Return whether a text contains a held-out addition with a number of two or three digits.
 
     Sums of two single digits occur in most texts, so they are not excluded.
     """

@@ -1,9 +1,9 @@
-"""The kinds of problems: how each draws a table and asks questions about it.
+"""Kinds of problems: functions that draw a table and questions about it.
 
-A kind is a function of a random generator and a number of steps, the hardest question that its table must
-allow. It returns the table's text and a function ``ask(steps)`` that draws one question of that difficulty.
-To add a kind, write such a function and add it to `MAKERS`, `MOST_STEPS` and `MEANINGS`. The kind "facts"
-has no tables; `latentkit.problems.facts` draws its questions.
+A kind is a function of a random generator and a number of steps: the steps of the hardest question that the
+table must support. It returns the table's text and a function ``ask(steps)`` that draws one question of that
+difficulty. To add a kind, write such a function and add it to `MAKERS`, `MOST_STEPS` and `MEANINGS`. The kind
+"facts" has no tables; `latentkit.problems.facts` draws its questions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Question:
     Attributes
     ----------
     text : str
-        Ends where the answer begins.
+        Text of the question; it ends where the answer begins.
     answer : str
         The only right answer.
     steps : int

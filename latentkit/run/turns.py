@@ -1,4 +1,4 @@
-"""Chat messages as token ids; what a message says can never end its turn or begin another one."""
+"""Chat messages as token ids; the content of a message can neither end its turn nor begin another one."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _spelled_out(special: set[str], text: str) -> list[str]:
 
 
 def _unused(text: str) -> Iterator[str]:
-    """Yield characters for private use that the text does not hold."""
+    """Yield private-use characters that do not occur in the text."""
     return (character for character in map(chr, range(0xE000, 0xF900)) if character not in text)
 
 

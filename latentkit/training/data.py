@@ -50,8 +50,9 @@ class Source(Protocol):
 class TokenSource:
     """Windows of one long sequence of tokens, in which documents follow one another.
 
-    The start of each row is the golden ratio of the whole length after the previous start. So rows hardly
-    overlap until most of the text has been read, whichever rows are drawn.
+    The starts of rows form a golden-ratio sequence: each start is 0.618 of the whole length after the
+    previous one, modulo that length. So rows hardly overlap until most of the text has been read, whichever
+    rows are drawn.
     """
 
     tokens: NDArray[np.uint16]

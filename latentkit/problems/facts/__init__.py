@@ -1,4 +1,4 @@
-"""A small world of facts that chain: works, their makers, places, lands, and some words that go in pairs.
+"""Facts that can be chained: works and their makers, places, lands, and pairs of words.
 
-`table` reads what is true, `wording` says how it is asked, `chains` puts one fact behind another.
+`table` reads the facts, `wording` formulates the questions, `chains` joins facts into chains.
 """

@@ -1,4 +1,4 @@
-"""Questions of one to five facts, one behind the other, and which of them training never shows."""
+"""Questions about chains of one to five facts, and the choice of the held-out ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAIRS_HELD_OUT_ONE_IN = 10
 
 
 class Chain(NamedTuple):
-    """A name, the relations that are followed from it, and where they lead."""
+    """First name of a chain, the relations followed from it, and the resulting names."""
 
     first: str
     path: tuple[Relation, ...]
@@ -27,19 +27,19 @@ class Chain(NamedTuple):
 
     @property
     def is_held_out(self) -> bool:
-        """Whether training never asks for this chain; a single fact is always trained."""
+        """Whether this chain is held out of training; a single fact never is."""
         return len(self.path) > 1 and is_held_out_pair(self.first, self.last)
 
 
 class Question(NamedTuple):
-    """A question that ends where its answer begins."""
+    """Question and answer; the question ends where the answer begins."""
 
     text: str
     answer: str
 
 
 def is_held_out_pair(first: str, last: str) -> bool:
-    """Whether no chain from one name to the other is trained, by whatever way: one pair in ten.
+    """Return whether all chains from one name to the other are held out: one pair in ten.
 
     Examples
     --------
@@ -52,9 +52,9 @@ def is_held_out_pair(first: str, last: str) -> bool:
 
 @cache
 def chains(steps: int) -> dict[tuple[str, ...], tuple[Chain, ...]]:
-    """Return all chains of so many different relations, by the names of the relations.
+    """Return all chains of this many different relations, by the names of the relations.
 
-    A relation occurs once in a chain, and a chain never comes back to a name that it has passed.
+    Each relation and each name occurs at most once in a chain.
     """
     found: dict[tuple[str, ...], list[Chain]] = {}
     for path in _paths(steps):
@@ -67,24 +67,24 @@ def chains(steps: int) -> dict[tuple[str, ...], tuple[Chain, ...]]:
 
 
 def draw_question(rng: random.Random, *, steps: int, chat: bool, held_out: bool) -> Question:
-    """Draw a question of so many facts; one that training never shows if ``held_out``.
+    """Draw a question about this many facts; with ``held_out``, one that does not occur in training.
 
     Parameters
     ----------
     rng : Random
-        Decides about everything.
+        Random generator for all draws.
     steps : int
         From 1 to `MOST_STEPS`.
     chat : bool
-        As a user would ask it in a chat, and the answer without a space in front.
+        Formulate the question as a chat message; the answer then has no leading space.
     held_out : bool
-        With one step, a wording that is held out: the fact itself is trained in others. With more, a chain
-        whose ends are held out, in a wording that training uses.
+        With one step, draw a held-out wording; training contains the fact in other wordings. With more steps,
+        draw a chain whose pair of ends is held out, in a wording that training uses.
 
     Returns
     -------
     Question
-        The answer ends with a full stop: only then is it whole.
+        The answer includes its final full stop, which marks it as complete.
     """
     chain = _draw_chain(rng, steps, held_out=held_out and steps > 1)
     wording = rng.choice(wordings(chain.path[-1], chat=chat, held_out=held_out and steps == 1))
@@ -99,9 +99,9 @@ def _draw_chain(rng: random.Random, steps: int, *, held_out: bool) -> Chain:
 
 @cache
 def _by_path(steps: int, *, held_out: bool) -> tuple[list[list[Chain]], list[float]]:
-    """Return the chains of each path, and by which share a path comes: as the root of their number.
+    """Return the chains of each path, and the weight of the path: the square root of their number.
 
-    So a path with few chains is seen often enough, and each of its chains not too often.
+    So a path with few chains is drawn often enough, and each of its chains not too often.
     """
     several = [[chain for chain in path if chain.is_held_out == held_out] for path in chains(steps).values()]
     several = [path for path in several if path]
@@ -121,7 +121,7 @@ def _paths(steps: int) -> list[tuple[Relation, ...]]:
 
 
 def _follow(first: str, path: tuple[Relation, ...]) -> list[str]:
-    """Return the names that are passed, as far as there are facts."""
+    """Return the names along the path, up to the first missing fact."""
     passed = [first]
     for relation in path:
         if passed[-1] not in relation.pairs:

@@ -1,9 +1,9 @@
-"""What is true in the small world: relations, each of them a function from names to names.
+"""Table of facts: relations, each a function from names to names.
 
-The tables lie beside this file: ``lands.csv``, ``works.csv`` (with their makers), ``places.csv`` and
-``small.csv``. An empty field means that there is no such fact, or none that is beyond dispute: no language
-stands beside Belgium, no continent beside Turkey. Where several values would be true, the table names one of
-them (``neighbour``). Accents are left out, as in much of the corpus.
+The tables are stored beside this file: ``lands.csv``, ``works.csv`` (with their makers), ``places.csv`` and
+``small.csv``. An empty field means that there is no such fact, or that the fact is disputed: Belgium has
+no language, Turkey no continent. If several values would be true, the table contains one of them
+(``neighbour``). Accents are left out, as in much of the corpus.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from latentkit.errors import LatentkitError
 
 __all__ = ["Relation", "names", "relations", "single_words"]
 
-# craft of a work: the relation that leads to its maker
+# craft of a work: the relation from the work to its maker
 MAKERS = {
     "book": "author",
     "painting": "painter",
@@ -40,10 +40,10 @@ class Relation:
     name : str
         For example ``"capital"``.
     source, target : str
-        What sort of thing it leads from and to, for example ``"land"``; one relation can follow another if
-        its source is the other's target. The target of a relation that nothing follows is ``"end"``.
+        Categories of its arguments and values, for example ``"land"``. A relation can follow another one if
+        its source is the target of the other. The target is ``"end"`` if no relation can follow.
     pairs : mapping of str to str
-        From each name to the one that belongs to it.
+        Value of the relation for each name.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Relation:
 
 @cache
 def relations() -> tuple[Relation, ...]:
-    """Return all relations of the world, in a fixed order.
+    """Return all relations, in a fixed order.
 
     Raises
     ------
     LatentkitError
-        If a table gives two values to one name.
+        If a table contains two values for one name.
     """
     lands, works, places, small = (_rows(name) for name in ("lands", "works", "places", "small"))
     capitals = [(row["capital"], row["name"]) for row in lands]
@@ -84,14 +84,14 @@ def relations() -> tuple[Relation, ...]:
 
 
 def names() -> list[str]:
-    """Return every name of the world once, in order."""
+    """Return every name once, in alphabetical order."""
     return sorted({name for relation in relations() for pair in relation.pairs.items() for name in pair})
 
 
 def single_words() -> list[str]:
-    """Return the values of the relations that end a chain and the names of the lands, each once, in order.
+    """Return the values of relations with the target "end" or "land" and all lands, sorted and unique.
 
-    The tokenizer makes a token of each of their words: most answers are then a single one.
+    The tokenizer has a token for each of their words, so most answers are a single token.
     """
     ends = {value for r in relations() if r.target in ("end", "land") for value in r.pairs.values()}
     lands = {name for r in relations() if r.source == "land" for name in r.pairs}

@@ -1,8 +1,9 @@
-"""How a fact is asked: phrases for each relation, sentences round them, and which pairs of them are held out.
+"""Wording of questions: phrases for each relation, sentences around them, and the held-out pairs of the two.
 
-A chain is one phrase inside another: "the capital of {}" round "the land of {}" round "the Seine". A sentence
-ends where the answer begins. A wording, that is a sentence together with the outermost phrase, is either for
-training or held out; each phrase and each sentence occurs in training, but not this pair of them.
+A chain is written as nested phrases: "the capital of {}" around "the land of {}" around "the Seine". A
+sentence ends where the answer begins. A wording is a pair of a sentence and the outermost phrase. It is
+either used in training or held out; each phrase and each sentence occurs in training, but a held-out pair
+does not.
 """
 
 from __future__ import annotations
@@ -52,19 +53,19 @@ PHRASES: dict[str, tuple[str, str, str]] = {
 
 
 class Wording(NamedTuple):
-    """A sentence and the outermost phrase, by their places among all sentences and in `PHRASES`."""
+    """Indices of a sentence among all sentences and of the outermost phrase in `PHRASES`."""
 
     sentence: int
     phrase: int
 
 
 def wordings(relation: Relation, *, chat: bool, held_out: bool) -> list[Wording]:
-    """Return the wordings of a question whose last relation is this one, for training or held out.
+    """Return the wordings of questions whose last relation is this one, for training or held out.
 
-    Of each phrase one sentence in seven is held out, another one for each phrase. "The capital of France is",
-    the first sentence round the first phrase, is always for training.
+    For each phrase one sentence in seven is held out, a different one for each phrase. The first sentence
+    with the first phrase, "The capital of France is", is always used in training.
     """
-    # relations that begin with the same words hold out the same sentences
+    # Relations whose first phrase is the same have the same held-out sentences.
     place = [PHRASES[each.name][0] for each in relations()].index(PHRASES[relation.name][0])
     both = range(len(PLAIN_SENTENCES)), range(len(PLAIN_SENTENCES), len(_SENTENCES))
     return [
@@ -76,7 +77,7 @@ def wordings(relation: Relation, *, chat: bool, held_out: bool) -> list[Wording]
 
 
 def write(first: str, path: Sequence[Relation], wording: Wording, inner: Sequence[int]) -> str:
-    """Write the question that leads from a name along relations; ``inner``: phrases of all but the last."""
+    """Write the question for a chain; ``inner`` contains the phrase indices of all relations but the last."""
     phrase = first
     for relation, place in zip(path, (*inner, wording.phrase), strict=True):
         phrase = PHRASES[relation.name][place].format(phrase)
