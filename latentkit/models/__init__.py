@@ -1,4 +1,4 @@
-"""What can be run: the contract, Huginn's architecture, the shipped nano, and `load_model`."""
+"""Models: the interface of looped models, Huginn's architecture, the shipped nano, and `load_model`."""
 
 import lazy_loader
 

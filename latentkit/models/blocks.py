@@ -1,6 +1,6 @@
-"""Parts of Huginn: norm, rotary embedding, attention, gated MLP, sandwich block.
+"""Layers of Huginn: norm, rotary embedding, attention, gated MLP, sandwich block.
 
-Shapes and the order of roundings are those of the released model, so that its numbers are met exactly.
+Shapes and the order of rounding steps match the released model, so the results are identical.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ __all__ = ["Embedding", "GatedMLP", "KeyValueCache", "Linear", "RMSNorm", "Sandw
 
 
 class KeyValueCache(Protocol):
-    """The cache that attention uses."""
+    """Interface of a key-value cache, as attention uses it."""
 
     def update(self, key: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store under block ``key`` and return everything stored there, oldest position first."""
+        """Store keys and values under block ``key``; return all its entries, oldest position first."""
         ...
 
 
 class Linear(nn.Linear):
-    """A linear layer without initial values: they come from a checkpoint or from `init_weights`.
+    """Linear layer without initialisation; its values come from a checkpoint or from `init_weights`.
 
-    Filling it here would be work done twice, and on torch's meta device, where a checkpoint's module is laid
-    out first, it would import a compiler.
+    Initialisation here would be redundant. A module for a checkpoint is first built on torch's meta device,
+    where initialisation would also import a compiler.
     """
 
     def reset_parameters(self) -> None:
-        """Leave the values as they are in memory."""
+        """Do nothing; the values stay uninitialised."""
 
 
 class Embedding(nn.Embedding):
-    """A table of vectors without starting values, for the same reason."""
+    """Embedding table without initialisation, for the same reason as `Linear`."""
 
     def reset_parameters(self) -> None:
-        """Leave the values as they are in memory."""
+        """Do nothing; the values stay uninitialised."""
 
 
 class RMSNorm(nn.Module):
@@ -52,14 +52,14 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "... hidden"]) -> Float[Tensor, "... hidden"]:
-        """Scale each vector to unit mean square, then by the weight."""
+        """Scale each vector to unit mean square, then multiply it by the weight."""
         wide = x.float()
         scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return scaled.to(x.dtype) * self.weight
 
 
 def rope_table(config: HuginnConfig, positions: Int[Tensor, " token"]) -> Float[Tensor, "token pair 2"]:
-    """Return cosine and sine of every rotary angle: base^(-2j/d) times the position, in float32."""
+    """Return cosine and sine of the rotary angles, base^(-2j/d) times the position, in float32."""
     pair = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32)
     frequency = 1.0 / (config.rope_base ** (pair / config.head_dim))
     angle = positions.float()[:, None] * frequency
@@ -69,7 +69,7 @@ def rope_table(config: HuginnConfig, positions: Int[Tensor, " token"]) -> Float[
 def rotate(
     x: Float[Tensor, "batch token head channel"], table: Float[Tensor, "token pair 2"]
 ) -> Float[Tensor, "batch token head channel"]:
-    """Turn the channel pairs (0, 1), (2, 3), … of each head by the angles of its position."""
+    """Rotate the channel pairs (0, 1), (2, 3), … of each head by the angles of the position."""
     even, odd = x.float().reshape(*x.shape[:-1], -1, 2).unbind(-1)
     cos, sin = table[:, None].unbind(-1)
     turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
@@ -77,7 +77,7 @@ def rotate(
 
 
 class Attention(nn.Module):
-    """Causal attention; ``Wqkv`` holds all query heads, then all key heads, then all value heads."""
+    """Causal self-attention; ``Wqkv`` holds all query heads, then all key heads, then all value heads."""
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Attention(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to this and all earlier positions; ``key`` names the block in the cache."""
+        """Attend to the same and all earlier positions; ``key`` identifies the block in the cache."""
         q, k, v = self.Wqkv(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
         if self.qk_bias is not None:
             q, k = q + self.qk_bias[0], k + self.qk_bias[1]
@@ -107,7 +107,7 @@ class Attention(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention, aligned to the lower right where there are more keys than queries."""
+    """Compute causal attention, aligned to the lower right if there are more keys than queries."""
     queries, keys = q.shape[2], k.shape[2]
     if queries == keys:
         return F.scaled_dot_product_attention(q, k, v, is_causal=queries > 1)
@@ -133,7 +133,7 @@ class GatedMLP(nn.Module):
 
 
 class SandwichBlock(nn.Module):
-    """Attention and MLP, each between two norms, the second of them after the residual sum."""
+    """Attention and MLP with one norm before each part and one norm after each residual sum."""
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class SandwichBlock(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this block."""
+        """Run the block and return the residual stream."""
         x = self.norm_2(self.attn(self.norm_1(x), rope, cache, key) + x)
         out: Tensor = self.norm_4(self.mlp(self.norm_3(x)) + x)
         return out

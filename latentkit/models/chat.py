@@ -1,4 +1,4 @@
-"""Chats as text, in the template of the released model, without transformers."""
+"""Renders chats as text in the template of the released model, without transformers."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ BEGIN_HEADER, END_HEADER = "<|begin_header|>", "<|end_header|>"
 END_TURN, PAD = "<|end_turn|>", "<|pad|>"
 SPECIAL_TOKENS = (BEGIN_TEXT, END_TEXT, BEGIN_HEADER, END_HEADER, END_TURN, PAD)
 
-# Same wording as the template that the released tokenizer carries (its `generation` marks included).
+# Identical to the template of the released tokenizer, including its `generation` tags.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if loop.index0 == 0 %}{{ bos_token }}{% endif %}"
@@ -25,19 +25,19 @@ CHAT_TEMPLATE = (
 
 
 def render_chat(messages: Iterable[Mapping[str, str]], *, add_generation_prompt: bool = False) -> str:
-    r"""Render messages as the chat template does.
+    r"""Render messages with the chat template.
 
     Parameters
     ----------
     messages : iterable of mappings with ``role`` and ``content``
-        The role ``assistant`` is written ``Huginn``; every other role as it stands.
+        The role ``assistant`` is written as ``Huginn``; other roles are written unchanged.
     add_generation_prompt : bool
-        End with the header of a reply instead of ``<|end_text|>``.
+        If True, the text ends with the header of a reply instead of ``<|end_text|>``.
 
     Returns
     -------
     str
-        To be encoded without adding special tokens.
+        The text. Encode it without adding special tokens.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reads and writes a model's folder in the released layout: config.json, safetensors, tokenizer."""
+"""Reads and writes model folders in the released layout: config.json, safetensors, tokenizer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If it is not there or is no JSON object.
+        If the file is missing or does not contain a JSON object.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -48,7 +48,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def empty_module(config: HuginnConfig, dtype: torch.dtype, device: torch.device | str = "cpu") -> Huginn:
-    """Return a network whose weights have room but no values yet; nothing is initialised twice."""
+    """Return a network with allocated but uninitialised weights; this avoids a second initialisation."""
     with torch.device("meta"):
         module = Huginn(config)
     module = module.to(dtype).to_empty(device=device)
@@ -56,22 +56,22 @@ def empty_module(config: HuginnConfig, dtype: torch.dtype, device: torch.device 
 
 
 def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | str) -> Huginn:
-    """Build the network of a folder with the folder's weights.
+    """Build a network from the config and the weights in a folder.
 
     Parameters
     ----------
     folder : Path
-        Holds config.json and model.safetensors, or shards with an index.
+        Folder with config.json and model.safetensors, or with shards and an index.
     dtype : torch.dtype, optional
-        None keeps the stored one; on the CPU the weights are then the memory-mapped file itself.
+        None keeps the stored dtype; on the CPU the weights then stay memory-mapped.
     device : torch.device or str
-        Where the weights go, one tensor at a time.
+        Device of the weights; tensors are moved one at a time.
 
     Raises
     ------
     ModelError
-        Names each tensor that is missing, not of this architecture or of a wrong shape, and each file
-        that is missing or cut short.
+        If a tensor is missing, unexpected or of the wrong shape, or if a file is missing or truncated. The
+        message lists each of them.
     """
     config = HuginnConfig.from_dict(read_config(folder))
     _refuse_too_deep(folder, config)
@@ -87,7 +87,7 @@ def read_module(folder: Path, dtype: torch.dtype | None, device: torch.device | 
 
 
 def _refuse_too_deep(folder: Path, config: HuginnConfig) -> None:
-    """Refuse more blocks than there are tensors before so many are built."""
+    """Raise if a stack has more blocks than the checkpoint has tensors, before the blocks are built."""
     stacks = ("n_layers_in_prelude", "n_layers_in_recurrent_block", "n_layers_in_coda")
     deepest = max(stacks, key=lambda name: getattr(config, name))
     layers, tensors = getattr(config, deepest), len(tensor_names(folder))
@@ -107,18 +107,23 @@ def fill_module(
     optional: Mapping[str, Shape | None] | None = None,
     wanted: Sequence[str] = (),
 ) -> dict[str, tuple[Path, Tensor]]:
-    """Give a module on torch's meta device the weights of a folder, one tensor at a time.
+    """Load weights from a folder into a module on torch's meta device, one tensor at a time.
 
     Parameters
     ----------
     folder, dtype, device
-        As for `read_module`.
+        See `read_module`.
     module : nn.Module
-        Its parameters have the checkpoint's names.
+        Its parameters have the same names as the tensors of the checkpoint.
     optional : mapping of str to shape or None, optional
-        Tensors that a checkpoint may hold beside the parameters; None allows any shape.
+        Tensors that a checkpoint may contain in addition to the parameters; None allows any shape.
     wanted : sequence of str
-        Those of the optional tensors that are returned, each with its file, where they are there.
+        Names of optional tensors to return.
+
+    Returns
+    -------
+    dict of str to (Path, Tensor)
+        The wanted tensors that the checkpoint contains, each with its file.
     """
     expected = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
     files = _files(folder)
@@ -136,12 +141,12 @@ def fill_module(
 
 
 def tensor_names(folder: Path) -> list[str]:
-    """Return the names of all tensors of a checkpoint, for layouts that share one ``model_type``."""
+    """Return all tensor names of a checkpoint; they distinguish layouts with the same ``model_type``."""
     return list(_files(folder))
 
 
 def write_module(module: Huginn, folder: Path, dtype: torch.dtype | None = None) -> None:
-    """Write config.json and model.safetensors in the released layout; a tied head is left out."""
+    """Write config.json and model.safetensors in the released layout; a tied head is not stored."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         name: weight.detach().to("cpu", dtype).contiguous() for name, weight in module.named_parameters()
@@ -165,7 +170,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return, for each tensor name, the file that holds it."""
+    """Return a mapping from tensor name to the file that contains it."""
     if (folder / _INDEX).is_file():
         weight_map = _read_json(folder / _INDEX).get("weight_map")
         if not isinstance(weight_map, dict):
@@ -199,7 +204,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _shapes(files: dict[str, Path]) -> dict[str, tuple[int, ...]]:
-    """Read every tensor's shape from the files' headers."""
+    """Read the shapes of all tensors from the file headers."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path, names in _by_file(files):
         with _open(path) as file:
@@ -216,7 +221,7 @@ def _check(
     optional: Mapping[str, Shape | None],
     found: Mapping[str, Shape],
 ) -> None:
-    """Compare the checkpoint's tensors with the architecture's and name what differs."""
+    """Compare the tensors of the checkpoint with those of the architecture; raise on any difference."""
     known = {**optional, **expected}
     problems = []
     if missing := sorted(expected.keys() - found.keys()):
@@ -241,7 +246,7 @@ def _listed(names: list[str], most: int = 5) -> str:
 
 
 def _check_rope(path: Path, config: HuginnConfig, stored: Tensor) -> None:
-    """Refuse a rotary table that does not follow from the config: its model would be another one."""
+    """Raise if the stored rotary table differs from the one computed from the config."""
     table = rope_table(config, torch.arange(config.block_size))
     if not torch.allclose(stored.float().view_as(table), table, atol=1e-2):
         raise ModelError(

@@ -1,4 +1,4 @@
-"""The sizes and switches of a recurrent-depth model, as its ``config.json`` states them."""
+"""Configuration of a recurrent-depth model, as stored in its ``config.json``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ INJECTIONS = ("linear", "add", "gate", "ffn")
 
 @dataclass(frozen=True)
 class HuginnConfig:
-    """Sizes and switches of one model, under the field names of the released ``config.json``.
+    """Configuration of a model, with the field names of the released ``config.json``.
 
-    Fields of that file which nothing reads, or which follow from others, are left out. One is ours:
-    ``injection_scale``, the value at which the prelude's last norm starts in fresh weights (1 where a file
-    does not say). The smaller it is, the more of its state each iteration keeps.
+    Fields that are unused, or that follow from other fields, are omitted. The released file has no
+    ``injection_scale``: latentkit adds this field, with default 1. It is the initial weight of the prelude's
+    last norm in fresh weights. Smaller values make each iteration keep more of the state.
     """
 
     n_embd: int = 5280
@@ -71,17 +71,17 @@ class HuginnConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> HuginnConfig:
-        """Read a released ``config.json``; fields that nothing uses are ignored.
+        """Read a released ``config.json``; unused fields are ignored.
 
         Raises
         ------
         ModelError
-            If a size is missing or makes no sense.
+            If a size is missing or invalid.
         """
         values = dict(values)
         if "tie_word_embeddings" in values:
             values.setdefault("tie_embeddings", values["tie_word_embeddings"])
-        if "padded_vocab_size" in values:  # the embedding has this many rows
+        if "padded_vocab_size" in values:  # number of rows of the embedding
             values["vocab_size"] = values["padded_vocab_size"]
         known = {f.name for f in fields(cls)}
         needed = ("n_embd", "n_heads", "n_layers_in_prelude", "n_layers_in_recurrent_block")
@@ -94,7 +94,7 @@ class HuginnConfig:
         return cls(**{name: value for name, value in values.items() if name in known})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as the ``config.json`` that `from_dict` and the released code read."""
+        """Return the config as a ``config.json`` that `from_dict` and the released code can read."""
         return {
             "architectures": ["RavenForCausalLM"],
             "model_type": "huginn_raven",
@@ -108,18 +108,18 @@ class HuginnConfig:
 
     @property
     def head_dim(self) -> int:
-        """Channels of one attention head."""
+        """Number of channels per attention head."""
         return self.n_embd // self.n_heads
 
     @property
     def effective_depth(self) -> int:
-        """Blocks that a token passes at the mean number of iterations."""
+        """Number of blocks applied to a token at the mean number of iterations."""
         core = self.n_layers_in_recurrent_block * self.mean_recurrence
         return self.n_layers_in_prelude + core + self.n_layers_in_coda
 
     @property
     def init_std(self) -> float:
-        """Standard deviation sqrt(2 / (5 h)) of fresh weights; sets the initial state's size too."""
+        """Standard deviation sqrt(2 / (5 h)) of fresh weights; it also scales the initial state."""
         return math.sqrt(2 / (5 * self.n_embd))
 
 

@@ -1,38 +1,39 @@
-"""The interface of looped models: five verbs and a few facts, without a base class.
+"""Interface of looped models: five methods ("verbs") and three attributes ("facts"), without a base class.
 
-The verbs, in the order in which they are called::
+The methods, in the order in which they are called::
 
     context = model.embed(token_ids)                  # prelude, once
     state = model.initial_state(context, seed=0)      # noise, once
     state = model.step(state, context)                # core block, many times
-    latent = model.normalise(state)                   # what distances compare
-    logits = model.readout(state, context)            # coda and head, whenever we look
+    latent = model.normalise(state)                   # input of the distances
+    logits = model.readout(state, context)            # coda and head, after any iteration
 
-``state`` is raw: `readout` applies the final norm itself. Every verb runs under ``torch.no_grad`` (not
-``inference_mode``: derivatives must work) and is pure, but for the cache that a context may carry.
+``state`` is raw: `readout` applies the final norm itself. Every method runs under ``torch.no_grad`` (not
+under ``inference_mode``, which would prevent derivatives) and has no side effects, except on the cache of a
+context.
 
-Six more verbs are optional. A model without them can be traced; models that have them are traced faster,
+Six more methods are optional. A model without them can be traced. Models that have them are traced faster,
 decode with a cache, and can be read out between blocks::
 
-    hidden = model.last_hidden(state, context)        # the input of the head at the last position
-    logits = model.head(hidden)                       # the rest of `readout`; of a latent: the logit lens
-    states = model.step_blocks(state, context)        # the state after each block of one `step`
+    hidden = model.last_hidden(state, context)        # input of the head at the last position
+    logits = model.head(hidden)                       # rest of `readout`; logit lens for a latent
+    states = model.step_blocks(state, context)        # state after each block of one `step`
     cache = model.new_cache("full", room=0)           # for `embed(token_ids, cache=cache)`
     size = model.cache_bytes("full", tokens=9, iterations=64)  # size of such a cache
 
     chance = model.exit_probability(state, context)   # of stopping at this state, [batch, token]
 
-They come in groups: `ReadInParts`, `StepInBlocks`, `WithCache` and `ExitGate`.
+The optional methods form four groups: `ReadInParts`, `StepInBlocks`, `WithCache` and `ExitGate`.
 
-Three facts have defaults, which `facts_of` fills in; a model states those that differ:
+Three attributes have defaults, which `facts_of` fills in; a model defines those that differ:
 
-* ``seeded`` (True): the initial state depends on the seed. False: the loop starts from the input, and every
-  seed, None included, gives the same start.
-* ``causal`` (True): no state depends on a later token. False: nothing can be decoded token by token.
-* ``trained_iterations`` (None): the one number of iterations that the model was trained with; None means that
-  it was made for any. Traces stop there by default, and what lies beyond is extrapolation.
+* ``seeded`` (True): the initial state depends on the seed. If False, the loop starts from the input, and
+  every seed, including None, gives the same initial state.
+* ``causal`` (True): no state depends on a later token. If False, the model cannot decode token by token.
+* ``trained_iterations`` (None): the fixed number of iterations in training; None means that the model was
+  trained with a varying number. Traces stop at this number by default; more iterations are extrapolation.
 
-`latentkit.testing.check_recurrent_model` checks all of this, the optional verbs where there are any.
+`latentkit.testing.check_recurrent_model` checks this interface, including the optional methods of a model.
 """
 
 from __future__ import annotations
@@ -56,16 +57,16 @@ __all__ = [
 
 
 class Context(Protocol):
-    """Output of the prelude, used at every iteration; a model may store more in it."""
+    """Output of the prelude, used at every iteration; a model may add further fields."""
 
     @property
     def embedding(self) -> Float[Tensor, "batch token hidden"]:
-        """The prelude's output, injected at every iteration."""
+        """Output of the prelude, injected at every iteration."""
         ...
 
     @property
     def positions(self) -> Int[Tensor, " token"]:
-        """The position of each token, counted from 0 at the beginning of the sequence."""
+        """Position of each token, counted from 0 at the beginning of the sequence."""
         ...
 
 
@@ -74,7 +75,7 @@ ContextT = TypeVar("ContextT", bound=Context)
 
 @runtime_checkable
 class RecurrentModel(Protocol[ContextT]):
-    """A looped model: anything with these attributes and methods."""
+    """Looped model: any object with these attributes and methods."""
 
     name: str
     revision: str | None
@@ -83,17 +84,17 @@ class RecurrentModel(Protocol[ContextT]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights and states."""
+        """Dtype of the weights and states."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """The device of the weights."""
+        """Device of the weights."""
         ...
 
     @property
     def hidden_size(self) -> int:
-        """Channels of a state."""
+        """Number of channels of a state."""
         ...
 
     @property
@@ -103,7 +104,7 @@ class RecurrentModel(Protocol[ContextT]):
 
     @property
     def context_length(self) -> int:
-        """Largest number of tokens."""
+        """Maximum number of tokens."""
         ...
 
     def embed(self, token_ids: Int[Tensor, "batch token"], *, cache: Any = None) -> ContextT:
@@ -133,43 +134,43 @@ class RecurrentModel(Protocol[ContextT]):
 
 @runtime_checkable
 class ReadInParts(Protocol):
-    """Optional: a readout of the last position only, in two parts. A model has both verbs or neither.
+    """Optional readout of the last position only, in two parts; a model has both methods or neither.
 
-    ``head(last_hidden(state, context))`` is the last position of ``readout(state, context)``. Decoding keeps
-    the hidden vectors of many iterations and gives them to the head together.
+    ``head(last_hidden(state, context))`` equals the last position of ``readout(state, context)``. Decoding
+    collects the hidden vectors of many iterations and passes them to the head in one batch.
     """
 
     def last_hidden(
         self, state: Float[Tensor, "batch token hidden"], context: Any
     ) -> Float[Tensor, "batch hidden"]:
-        """Return the head's input at the last position: final norm, coda, final norm."""
+        """Return the input of the head at the last position, after final norm, coda and final norm."""
         ...
 
     def head(self, hidden: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
-        """Return the logits of hidden vectors; of normalised latent states it is the logit lens."""
+        """Return the logits of hidden vectors; for normalised latent states this is the logit lens."""
         ...
 
 
 @runtime_checkable
 class StepInBlocks(Protocol):
-    """Optional: the states between the blocks of `step`, which `run_lens` needs."""
+    """Optional access to the states between the blocks of `step`, which `run_lens` needs."""
 
     def step_blocks(
         self, state: Float[Tensor, "batch token hidden"], context: Any
     ) -> list[Float[Tensor, "batch token hidden"]]:
-        """Return the state after each block of one pass; the last one is what `step` returns.
+        """Return the state after each block of one iteration; the last one equals the result of `step`.
 
-        The context has no cache.
+        The context must have no cache.
         """
         ...
 
 
 @runtime_checkable
 class WithCache(Protocol):
-    """Optional: a cache, so that each new token is read once. `cache_bytes` may be absent.
+    """Optional cache, with which each token is processed only once. `cache_bytes` may be absent.
 
-    The cache is handed to ``embed(token_ids, cache=cache)``, whose tokens follow those that it holds, and it
-    is the one thing that the verbs change.
+    The cache is passed to ``embed(token_ids, cache=cache)``; the new tokens follow those in the cache. The
+    cache is the only object that the methods modify.
     """
 
     def new_cache(self, lookup: str = "full", *, room: int = 0) -> Any:
@@ -177,26 +178,26 @@ class WithCache(Protocol):
         ...
 
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
-        """Return an upper bound of the bytes that such a cache holds."""
+        """Return an upper bound on the size of such a cache in bytes."""
         ...
 
 
 @runtime_checkable
 class ExitGate(Protocol):
-    """Optional: a learned gate that may end the loop for a token.
+    """Optional learned gate that can end the loop for a token.
 
-    `latentkit.criteria.exit_distribution` turns these probabilities into a distribution over iterations.
+    `latentkit.criteria.exit_distribution` converts these probabilities to a distribution over iterations.
     """
 
     def exit_probability(
         self, state: Float[Tensor, "batch token hidden"], context: Any
     ) -> Float[Tensor, "batch token"]:
-        """Return the probability of stopping at this state, given that the token has not stopped before."""
+        """Return the probability of stopping at this state, conditional on not having stopped before."""
         ...
 
 
 class Facts(NamedTuple):
-    """What a model states about itself; see the top of this module."""
+    """Attributes of a model that have defaults; see the module docstring."""
 
     seeded: bool = True
     causal: bool = True
@@ -204,7 +205,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(model: Any) -> Facts:
-    """Return a model's facts, with the defaults for those that it does not state."""
+    """Return the facts of a model, with defaults for those that the model does not define."""
     return Facts(
         getattr(model, "seeded", True),
         getattr(model, "causal", True),

@@ -1,4 +1,4 @@
-"""A looped model as a sequence of layers: prelude, every block of every iteration, coda."""
+"""Unrolls a looped model into layers: prelude, every block of every iteration, coda."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ from latentkit.models.unrolled import BlockCall, Handler, Head, Layer, UnrolledM
 
 __all__ = ["UnrolledRecurrent", "unrolled_model"]
 
-_DEPTH = 28  # layers of the model behind the published figure
+_DEPTH = 28  # number of layers of the model in the published figure
 _VERBS = ("embed", "initial_state", "step", "normalise", "readout")
 
 
 class UnrolledRecurrent:
-    """A looped model with a fixed number of iterations.
+    """Looped model with a fixed number of iterations, as a sequence of layers.
 
-    With the verb ``step_blocks`` a layer is one block at one iteration, and the blocks of prelude and coda
-    are layers too. Without it, or where blocks cannot be intercepted one by one, a layer is one iteration.
-    The state after a whole iteration is read out as the model does; every other state by normalisation and
-    head, where the model has the verb ``head``.
+    If the model has the method ``step_blocks``, a layer is one block at one iteration, and the blocks of
+    prelude and coda are also layers. Without this method, or if the blocks cannot be intercepted
+    individually, a layer is one iteration. The state after a complete iteration is read out with the model's
+    own readout. Every other state is read out with normalisation and head if the model has the method
+    ``head``.
 
     Parameters
     ----------
     model : RecurrentModel
     iterations : int, optional
-        None: the depth the model was trained at, or as many as make 28 layers.
+        None uses the number of iterations of training if it is fixed, and otherwise the number that gives
+        about 28 layers.
     seed : int or None
-        Of the initial state; None: zeros.
+        Seed of the initial state; None means zeros.
     """
 
     def __init__(self, model: Any, iterations: int | None, seed: int | None) -> None:
@@ -50,7 +52,7 @@ class UnrolledRecurrent:
             prelude = find_calls(self.module, lambda: self._start(probe))
             self._stacks = _find_stacks(model, state, context, prelude) or self._stacks
         self._readout: ReadoutHead | None = find_readout_head(model, state, context)
-        # Without a known last layer the logits themselves are compared.
+        # If the last layer cannot be identified, the logits are compared directly.
         self.head = self._readout.head if self._readout else Head(lambda logits: logits)
         self.iterations: int = iterations or facts_of(model).trained_iterations or self._default()
         self.layers = self._label()
@@ -80,13 +82,13 @@ class UnrolledRecurrent:
         return block_map([call for calls in self._stacks.values() for call in calls])
 
     def _start(self, token_ids: Sequence[int]) -> tuple[Tensor, Any]:
-        """Return the initial state and the context."""
+        """Return the initial state and the context of a prompt."""
         context = self.model.embed(torch.tensor([list(token_ids)], device=self.model.device))
         return self.model.initial_state(context, self.seed), context
 
     @torch.no_grad()
     def run(self, token_ids: Sequence[int], handle: Handler) -> Float[Tensor, "token channel"]:
-        """Run every layer through ``handle``; return the head's input."""
+        """Run every layer through ``handle`` and return the input of the head."""
         with intercept(self._blocks, handle):
             state, context = self._start(token_ids)
             for i in range(self.iterations):
@@ -100,7 +102,7 @@ class UnrolledRecurrent:
     def read(
         self, states: Mapping[int, Float[Tensor, "token hidden"]], token_ids: Sequence[int], positions: slice
     ) -> Float[Tensor, "layer position channel"]:
-        """Return the head's input for each state, by the lens of its layer."""
+        """Return the input of the head for each state, computed with the lens of its layer."""
         _, context = self._start(token_ids)
         read = []
         for index, state in states.items():
@@ -109,7 +111,7 @@ class UnrolledRecurrent:
                 read.append(self._after_coda(state[None], context)[0, positions])
                 continue
             whole = self._after_core(state[None], context)
-            if layer.lens == "coda":  # its attention may read all positions
+            if layer.lens == "coda":  # attention in the coda may read all positions
                 read.append(self._before_head(whole, context)[0, positions])
             else:
                 read.append(self.model.normalise(whole)[0, positions])
@@ -117,7 +119,7 @@ class UnrolledRecurrent:
 
     @torch.no_grad()
     def greedy(self, token_ids: Sequence[int], new_tokens: int) -> list[int]:
-        """Return exactly ``new_tokens`` likeliest tokens; stop tokens do not end them."""
+        """Decode exactly ``new_tokens`` tokens greedily; stop tokens do not end the decoding."""
         cache = self.model.new_cache() if hasattr(self.model, "new_cache") else None
         found: list[int] = []
         for _ in range(new_tokens):
@@ -131,26 +133,26 @@ class UnrolledRecurrent:
         return found
 
     def _before_head(self, state: Tensor, context: Any) -> Tensor:
-        """Return the head's input in the model's readout; without a known head, the logits."""
+        """Return the input of the head in the model's readout, or the logits if the head is unknown."""
         if self._readout is None:
             logits: Tensor = self.model.readout(state, context)
             return logits.float()
         return self._readout.input_of(lambda: self.model.readout(state, context))
 
     def _after_core(self, state: Tensor, context: Any) -> Tensor:
-        """Run what follows the core's last block in one pass, with this state as its output."""
+        """Run the rest of an iteration after the last core block, with ``state`` as that block's output."""
         if not self._stacks["core"]:
             return state
         after: Tensor = _with_last(self._stacks["core"], state, lambda: self.model.step(state, context))
         return after
 
     def _after_coda(self, state: Tensor, context: Any) -> Tensor:
-        """Run what follows the coda's last block, with this state as its output."""
+        """Run the rest of the readout after the last coda block, with ``state`` as that block's output."""
         return _with_last(self._stacks["coda"], state, lambda: self._before_head(state, context))
 
 
 def _with_last(calls: list[FoundCall], state: Tensor, run: Any) -> Tensor:
-    """Run with the blocks passing their input on, but for the last, which returns this state."""
+    """Run with every block replaced: the last one returns ``state``, all others return their input."""
 
     def handle(call: BlockCall) -> Tensor:
         return state if call.index == len(calls) - 1 else call.state
@@ -164,7 +166,7 @@ def _with_last(calls: list[FoundCall], state: Tensor, run: Any) -> Tensor:
 def _find_stacks(
     model: Any, state: Tensor, context: Any, prelude: list[FoundCall]
 ) -> dict[str, list[FoundCall]] | None:
-    """Find the blocks that the verbs call; None where they do not match ``step_blocks``."""
+    """Find the blocks that the model's methods call; None if they do not match ``step_blocks``."""
     stacks = {
         "prelude": prelude,
         "core": find_calls(model.module, lambda: model.step(state, context)),
@@ -190,12 +192,12 @@ def _find_stacks(
 
 
 def unrolled_model(model: Any, *, iterations: int | None, seed: int | None) -> UnrolledModel:
-    """Return a model as its layers; ``iterations`` and ``seed`` concern looped models only.
+    """Return a model as a sequence of layers; ``iterations`` and ``seed`` apply to looped models only.
 
     Raises
     ------
     ModelError
-        If it is neither a causal model nor a looped one, or its positions see later tokens.
+        If the model is neither causal nor looped, or if its positions attend to later tokens.
     """
     if isinstance(model, CausalModel):
         return model

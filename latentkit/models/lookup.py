@@ -1,4 +1,4 @@
-"""Lookup strategies of the cache, by name: which entries a token reads, and which are kept."""
+"""Lookup strategies of the cache: which entries a token reads, and which entries are stored."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from latentkit.errors import ArgumentError, nearest
 
 __all__ = ["LOOKUPS", "Lookup", "parse_lookup"]
 
-#: Rules for positions that lack an entry. The names are those of the released code, where "m4" stands for
-#: Huginn's four core blocks; here it means the model's own number of core blocks.
+#: Rules for positions without an entry. The names are from the released code, where "m4" refers to Huginn's
+#: four core blocks; here it refers to the model's own number of core blocks.
 LOOKUPS = ("full", "latest-m4", "available-m4", "always-last-m4", "skip", "randomized")
 
 _EXAMPLES = (*LOOKUPS, "latest-m4-compress-s16", "latest-m4-compress-r4", "latest-m4-compress-anchor")
 _FORM = re.compile(
     rf"(?P<rule>{'|'.join(LOOKUPS)})?(?P<dash>-)?(?:compress-(?:(?P<kind>[sr])(?P<count>\d+)|(?P<anchor>anchor)))?"
 )
-_ANCHORED = 8  # iterations that "anchor" keeps apart
+_ANCHORED = 8  # number of first iterations that "anchor" stores separately
 
 
 class Lookup(NamedTuple):
-    """One strategy.
+    """Lookup strategy of a cache.
 
     Attributes
     ----------
     rule : str
-        Which entry is read at a position that lacks one: one of `LOOKUPS`.
+        Which entry is read at a position without an entry; one of `LOOKUPS`.
     kind : str
-        How entries share a slot: ``""`` not at all, ``"s"``, ``"r"`` or ``"anchor"``.
+        How entries share a slot: ``""`` (no sharing), ``"s"``, ``"r"`` or ``"anchor"``.
     size : int
-        The number that follows ``s`` or ``r``.
+        The number after ``s`` or ``r``.
     """
 
     rule: str = "full"
@@ -38,7 +38,7 @@ class Lookup(NamedTuple):
     size: int = 0
 
     def place(self, key: int, prelude: int, core: int) -> int:
-        """Return the key under which a block's entries are kept; only those of the core share places."""
+        """Return the key under which the entries of a block are stored; only core blocks share a key."""
         inner = key - prelude
         if not self.kind or key < 0 or inner < 0:
             return key
@@ -50,7 +50,7 @@ class Lookup(NamedTuple):
         return key if inner < fixed else prelude + fixed + (inner - fixed) % core
 
     def iterations_kept(self, iterations: int, core: int) -> float:
-        """Return for how many iterations' entries there is room, of so many that are run."""
+        """Return the number of iterations whose entries are stored when ``iterations`` are run."""
         if self.kind == "s":
             return min(iterations, self.size / core)
         if self.kind == "r":
@@ -59,12 +59,12 @@ class Lookup(NamedTuple):
 
 
 def parse_lookup(name: str) -> Lookup:
-    """Read a strategy's name, such as ``"latest-m4-compress-s16"``.
+    """Parse the name of a strategy, such as ``"latest-m4-compress-s16"``.
 
     Raises
     ------
     ArgumentError
-        If there is no such strategy.
+        If the name is unknown.
 
     Examples
     --------

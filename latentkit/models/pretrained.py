@@ -1,4 +1,4 @@
-"""Loads tokenizers and causal language models through transformers; code in a folder is never run."""
+"""Loads tokenizers and causal language models with transformers; code in a folder is never executed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["load_causal", "load_tokenizer"]
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the folder's tokenizer, or None where it has none.
+    """Return the tokenizer of a folder, or None if the folder has no tokenizer.json.
 
     Raises
     ------
     ModelError
-        If its files are damaged.
+        If the tokenizer files are damaged.
     """
     if not (folder / "tokenizer.json").is_file():
         return None
@@ -29,7 +29,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         return PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # transformers and tokenizers raise many kinds of errors
+    except Exception as error:  # transformers and tokenizers raise errors of many types
         raise ModelError(
             f"The tokenizer files in {folder} (tokenizer.json, tokenizer_config.json) cannot be read "
             f"({type(error).__name__}: {next(iter(str(error).splitlines()), 'no reason given')}). "
@@ -46,13 +46,13 @@ def load_causal(
     dtype: torch.dtype | None,
     device: torch.device,
 ) -> CausalModel:
-    """Load any causal language model that transformers has the code of.
+    """Load a causal language model that transformers supports.
 
     Raises
     ------
     ModelError
-        If transformers does not know the ``model_type`` or cannot load the folder, or if the checkpoint lacks
-        a weight.
+        If transformers does not support the ``model_type`` or cannot load the folder, or if the checkpoint
+        lacks a weight.
     """
     from transformers import AutoModelForCausalLM
 
@@ -67,7 +67,7 @@ def load_causal(
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:  # transformers raises errors of many libraries
+    except Exception as error:  # transformers raises errors from many libraries
         raise ModelError(
             f"{folder} holds a model of type {kind!r}, which is not a looped model ({_looped()}), and "
             f"transformers does not load it as a causal language model ({type(error).__name__}: "
@@ -79,7 +79,7 @@ def load_causal(
 
 
 def _known_type(folder: Path) -> str:
-    """Return the folder's ``model_type``, or refuse one without code here or in transformers."""
+    """Return the ``model_type`` of a folder; raise if neither latentkit nor transformers supports it."""
     from transformers import CONFIG_MAPPING
 
     config = read_config(folder)
@@ -103,7 +103,7 @@ def _looped() -> str:
 
 
 def _refuse_incomplete(folder: Path, found: Any) -> None:
-    """Refuse a checkpoint that lacks weights: transformers fills these with random numbers."""
+    """Raise if the checkpoint lacks weights, because transformers fills these with random numbers."""
     wrong = {key: sorted(map(str, found.get(key, ()))) for key in ("missing_keys", "mismatched_keys")}
     if any(wrong.values()):
         listed = ", ".join([*wrong["missing_keys"], *wrong["mismatched_keys"]][:5])

@@ -1,7 +1,8 @@
-"""Looped architectures by the ``model_type`` of their ``config.json``.
+"""Registry of looped architectures, keyed by the ``model_type`` in ``config.json``.
 
-To add one: write ``latentkit/models/NAME.py`` with a class that has the verbs of `latentkit.models.contract`
-and a function `load` with the signature of `Loader`, and add one line to `LOOPED`.
+To add an architecture, write ``latentkit/models/NAME.py`` with a class that implements the methods of
+`latentkit.models.contract` and a function `load` with the signature of `Loader`, and add one line to
+`LOOPED`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from latentkit.models.checkpoint import read_config
 
 __all__ = ["LOOPED", "Loader", "load_folder", "loader_of", "model_type"]
 
-#: ``model_type`` → "module:function". A module is imported when a folder of its type is loaded.
+#: ``model_type`` → "module:function". The module is imported when a folder of this type is loaded.
 LOOPED: dict[str, str] = {
     "huginn_raven": "latentkit.models.family.loading:load_raven",  # Huginn, or a retrofitted model
     "ouro": "latentkit.models.family.loading:load",
@@ -29,7 +30,7 @@ LOOPED: dict[str, str] = {
 
 
 class Loader(Protocol):
-    """Builds the model of one folder; all arguments after the first are given by name."""
+    """Function that builds a model from a folder; all arguments after the first are keyword-only."""
 
     def __call__(
         self,
@@ -41,12 +42,12 @@ class Loader(Protocol):
         dtype: torch.dtype | None,
         device: torch.device,
     ) -> Any:
-        """Return a model with the verbs of `latentkit.models.contract`; dtype None keeps the stored one."""
+        """Return a model as defined in `latentkit.models.contract`; dtype None keeps the stored dtype."""
         ...
 
 
 def model_type(config: Mapping[str, Any]) -> str | None:
-    """Return ``model_type``, or ``_class_name`` for configs without one (diffusers style)."""
+    """Return ``model_type``, or ``_class_name`` for configs without ``model_type`` (diffusers style)."""
     found = config.get("model_type") or config.get("_class_name")
     return found if isinstance(found, str) else None
 
@@ -61,7 +62,7 @@ def loader_of(kind: str) -> Loader:
 def load_folder(
     folder: Path, *, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
 ) -> Any:
-    """Load a model folder: a registered looped architecture, else a causal model of transformers."""
+    """Load a model folder as a registered looped architecture, or else as a causal transformers model."""
     from latentkit.models.pretrained import load_causal, load_tokenizer
 
     kind = model_type(read_config(folder))

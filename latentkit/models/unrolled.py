@@ -1,7 +1,7 @@
-"""A model as the sequence of its block calls.
+"""Represents a model as the sequence of its block calls.
 
-A block that runs six times is six layers. Each call is intercepted where the model makes it, so everything in
-between (masks, injections, norms between stacks) is the model's own code.
+A block that runs six times counts as six layers. Each call is intercepted at its place in the model's own
+code, so everything between the blocks (masks, injections, norms between stacks) is unchanged.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Layer:
     Attributes
     ----------
     index : int
-        Place in the order of calls, counted from 0.
+        Index in the order of calls, counted from 0.
     stack : str
-        Which stack of blocks.
+        Name of the stack of blocks.
     iteration : int
-        Which repetition, counted from 1; 0 where nothing is repeated.
+        Iteration, counted from 1; 0 for blocks that are not repeated.
     block : int
-        Place in the stack, counted from 0.
+        Index in the stack, counted from 0.
     lens : str
-        How its state is read out: "logit" (final norm and head) or "coda" (the whole way out).
+        How the state is read out: "logit" (final norm and head) or "coda" (the complete readout).
     """
 
     index: int
@@ -49,18 +49,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class BlockCall:
-    """A block about to run.
+    """Intercepted call of a block, before the block runs.
 
     Attributes
     ----------
     index : int
-        Which layer this call is.
+        Index of the layer.
     module : nn.Module
         The block.
     state : Tensor [batch, token, hidden]
-        The input.
+        Input of the block.
     arguments : BoundArguments
-        All arguments of the call; `run` takes changes of these by name.
+        All arguments of the call; `run` accepts changes to them as keyword arguments.
     """
 
     index: int
@@ -70,7 +70,7 @@ class BlockCall:
     forward: Callable[..., Any]
 
     def run(self, state: Tensor | None = None, **changes: Any) -> Tensor:
-        """Run the block, on another state or with other arguments where they are given."""
+        """Run the block, optionally with another state or with changed arguments."""
         arguments = self.arguments.arguments
         first = next(iter(arguments))
         given = {first: self.state if state is None else state, **changes}
@@ -95,7 +95,7 @@ def plain_run(call: BlockCall) -> Tensor:
 
 
 def bound_call(index: int, module: nn.Module, forward: Callable[..., Any], *args: Any) -> BlockCall:
-    """Return a call of a function, whose first argument is the state, as that of a block."""
+    """Return the call of a function as a `BlockCall`; the first argument is the state."""
     return BlockCall(index, module, args[0], inspect.signature(forward).bind(*args), forward)
 
 
@@ -106,9 +106,9 @@ def intercept(blocks: Mapping[nn.Module, int], handle: Handler) -> Iterator[None
     Parameters
     ----------
     blocks : mapping of module to int
-        How many values each block returns in a tuple or list; 0 where it returns a tensor.
+        Number of values that each block returns in a tuple or list; 0 for a block that returns a tensor.
     handle : callable
-        From `BlockCall` to the state after it.
+        Maps a `BlockCall` to the state after the block.
     """
     count = iter(range(2**62))
 
@@ -135,14 +135,14 @@ def intercept(blocks: Mapping[nn.Module, int], handle: Handler) -> Iterator[None
 
 @dataclass(frozen=True)
 class Head:
-    """The last map, from hidden vectors to logits.
+    """Output head, which maps hidden vectors to logits.
 
     Attributes
     ----------
     logits : callable
-        From [row, hidden] to float32 [row, vocab], with the model's own scale, bias and soft-cap.
+        Maps [row, hidden] to float32 [row, vocab], with the model's own scale, bias and soft-cap.
     weight : Tensor [vocab, hidden] or None
-        None where the head is not linear (a soft-cap).
+        None for a non-linear head (with a soft-cap).
     bias : Tensor [vocab] or None
     scale : float
         logits = scale · (weight · x + bias).
@@ -155,41 +155,41 @@ class Head:
 
 
 class UnrolledModel(Protocol):
-    """A model as the comparisons of layers use it."""
+    """Interface of a model for the functions that compare layers."""
 
     name: str
     head: Head
 
     @property
     def iterations(self) -> int | None:
-        """Passes of the core; None for a model of fixed depth."""
+        """Number of core iterations; None for a model of fixed depth."""
         ...
 
     @property
     def module(self) -> nn.Module:
-        """The network with the weights."""
+        """Network that holds the weights."""
         ...
 
     @property
     def layers(self) -> Sequence[Layer]:
-        """Every call of every block, in order."""
+        """All block calls, in order."""
         ...
 
     def run(self, token_ids: Sequence[int], handle: Handler) -> Tensor:
-        """Run every layer through ``handle``; return the head's input [token, hidden]."""
+        """Run every layer through ``handle`` and return the input of the head [token, hidden]."""
         ...
 
     def read(self, states: Mapping[int, Tensor], token_ids: Sequence[int], positions: slice) -> Tensor:
-        """Return the head's input [layer, position, hidden] for states [token, hidden] of layers."""
+        """Return the input of the head [layer, position, hidden] for the states [token, hidden] of layers."""
         ...
 
     def greedy(self, token_ids: Sequence[int], new_tokens: int) -> list[int]:
-        """Return exactly ``new_tokens`` likeliest tokens; stop tokens do not end them."""
+        """Decode exactly ``new_tokens`` tokens greedily; stop tokens do not end the decoding."""
         ...
 
 
 def linear_head(weight: Tensor, bias: Tensor | None = None) -> Head:
-    """Return a head that is one matrix."""
+    """Return a linear head with the given weight and bias."""
 
     def logits(x: Tensor) -> Tensor:
         return F.linear(x.float(), weight.float(), None if bias is None else bias.float())

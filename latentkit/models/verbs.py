@@ -1,4 +1,4 @@
-"""The verbs of the model contract for Huginn's architecture."""
+"""Implements the methods of `latentkit.models.contract` for Huginn's architecture."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class HuginnContext:
 
 
 class HuginnModel:
-    """A recurrent-depth model with the verbs of `latentkit.models.contract`.
+    """Recurrent-depth model with the methods of `latentkit.models.contract`.
 
     Parameters
     ----------
     module : Huginn
-        The network; put into evaluation mode.
+        The network; it is set to evaluation mode.
     tokenizer : PreTrainedTokenizerFast, optional
-        None where a model folder has no tokenizer: prompts are then lists of token ids.
+        None if the model folder has no tokenizer; prompts must then be lists of token ids.
     name, revision : str
-        What was loaded, for the trace's attributes.
+        Name and revision of the model, stored in the attributes of a trace.
     """
 
     seeded = True
@@ -63,22 +63,22 @@ class HuginnModel:
 
     @property
     def config(self) -> HuginnConfig:
-        """Sizes and switches of the network."""
+        """Configuration of the network."""
         return self.module.config
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of weights and states."""
+        """Dtype of weights and states."""
         return self.module.transformer.wte.weight.dtype
 
     @property
     def device(self) -> torch.device:
-        """The device of the weights."""
+        """Device of the weights."""
         return self.module.transformer.wte.weight.device
 
     @property
     def hidden_size(self) -> int:
-        """Channels of a state."""
+        """Number of channels of a state."""
         return self.config.n_embd
 
     @property
@@ -88,18 +88,18 @@ class HuginnModel:
 
     @property
     def context_length(self) -> int:
-        """Longest sequence that the model was made for."""
+        """Maximum sequence length of the model."""
         return self.config.block_size
 
     def new_cache(self, lookup: str = "full", *, room: int = 0) -> IterationCache:
-        """Return an empty cache for `embed`: each new token is then read once.
+        """Return an empty cache for `embed`, with which each token is processed only once.
 
         Parameters
         ----------
         lookup : str
             Which entries a token reads at positions that stopped earlier; see `latentkit.models.lookup`.
         room : int
-            Positions for which memory is reserved at once.
+            Number of positions for which memory is reserved at once.
         """
         c = self.config
         return IterationCache(
@@ -110,7 +110,7 @@ class HuginnModel:
         )
 
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
-        """Return the size in bytes of a cache for so many positions and iterations."""
+        """Return the size in bytes of a cache for ``tokens`` positions and ``iterations`` iterations."""
         c = self.config
         kept = parse_lookup(lookup).iterations_kept(iterations, c.n_layers_in_recurrent_block)
         blocks = c.n_layers_in_prelude + kept * c.n_layers_in_recurrent_block + c.n_layers_in_coda
@@ -120,7 +120,7 @@ class HuginnModel:
     def embed(
         self, token_ids: Int[Tensor, "batch token"], *, cache: IterationCache | None = None
     ) -> HuginnContext:
-        """Run the prelude on new tokens, which follow those in the cache."""
+        """Run the prelude on new tokens; they follow those in the cache."""
         token_ids = token_ids.to(self.device)
         start = 0
         if cache is not None:
@@ -132,9 +132,10 @@ class HuginnModel:
 
     @torch.no_grad()
     def initial_state(self, context: HuginnContext, seed: int | None) -> Float[Tensor, "batch token hidden"]:
-        """Draw the start of each position by a generator of its own; zeros where ``seed`` is None.
+        """Draw the initial state of each position from a separate generator; zeros if ``seed`` is None.
 
-        The start of position p depends on (seed, p) alone, so a prefix has the trace of the whole.
+        The initial state at position p depends only on (seed, p), so the trace of a prefix equals the
+        corresponding part of the trace of the whole sequence.
         """
         like = context.embedding
         if seed is None:
@@ -151,7 +152,7 @@ class HuginnModel:
     def step(
         self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run the core once."""
+        """Run one iteration of the core."""
         if context.cache is None:
             return self.module.iterate(state, context.embedding, context.rope)
         iteration, context.cache.iteration = context.cache.iteration, context.cache.iteration + 1
@@ -159,7 +160,7 @@ class HuginnModel:
 
     @torch.no_grad()
     def normalise(self, state: Float[Tensor, "... hidden"]) -> Float[Tensor, "... hidden"]:
-        """Return s = ln_f(x), which distances compare."""
+        """Return the normalised latent state s = ln_f(x), on which distances are computed."""
         latent: Tensor = self.module.transformer.ln_f(state)
         return latent
 
@@ -167,7 +168,7 @@ class HuginnModel:
     def readout(
         self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
     ) -> Float[Tensor, "batch token vocab"]:
-        """Return the logits if the model stopped here: final norm, coda, final norm, head; float32."""
+        """Return the float32 logits of a state, after final norm, coda, final norm and head."""
         hidden = self.module.read_out(state, context.rope, context.cache)
         logits: Tensor = self.module.lm_head(hidden)
         return logits.float()
@@ -176,12 +177,12 @@ class HuginnModel:
     def last_hidden(
         self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
     ) -> Float[Tensor, "batch hidden"]:
-        """Return the head's input at the last position; ``head(last_hidden(…))`` is its readout."""
+        """Return the input of the head at the last position; ``head(last_hidden(…))`` gives its logits."""
         return self.module.read_out(state, context.rope, context.cache)[:, -1]
 
     @torch.no_grad()
     def head(self, hidden: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
-        """Return the logits of hidden vectors; of a normalised latent state: the logit lens. Float32."""
+        """Return the float32 logits of hidden vectors; for a normalised latent state, the logit lens."""
         logits: Tensor = self.module.lm_head(hidden)
         return logits.float()
 
@@ -189,9 +190,9 @@ class HuginnModel:
     def step_blocks(
         self, state: Float[Tensor, "batch token hidden"], context: HuginnContext
     ) -> list[Float[Tensor, "batch token hidden"]]:
-        """Run the core once and return the state after each of its blocks; the last is what `step` returns.
+        """Run one iteration and return the state after each block; the last one equals `step`'s result.
 
-        The context must be without a cache.
+        The context must have no cache.
         """
         assert context.cache is None, "a cache counts the iterations that `step` runs"
         x = self.module.inject(state, context.embedding)
@@ -216,5 +217,5 @@ def load(
 
 
 def position_seed(seed: int, position: int) -> int:
-    """Mix seed and position into the 32 bits that torch's CPU generator reads."""
+    """Combine seed and position into a 32-bit seed for torch's CPU generator."""
     return int(np.random.SeedSequence((seed, position)).generate_state(1)[0])
