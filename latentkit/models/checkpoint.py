@@ -141,7 +141,7 @@ def fill_module(
 
 
 def tensor_names(folder: Path) -> list[str]:
-    """Return all tensor names of a checkpoint; they distinguish layouts with the same ``model_type``."""
+    """Return all tensor names of a checkpoint, which distinguish layouts with the same ``model_type``."""
     return list(_files(folder))
 
 

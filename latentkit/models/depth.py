@@ -36,8 +36,8 @@ class UnrolledRecurrent:
     ----------
     model : RecurrentModel
     iterations : int, optional
-        None uses the number of iterations of training if it is fixed, and otherwise the number that gives
-        about 28 layers.
+        None uses the model's trained number of iterations if it has one. Otherwise, it uses the largest
+        number that gives at most 28 layers.
     seed : int or None
         Seed of the initial state; None means zeros.
     """

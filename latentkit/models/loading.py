@@ -187,7 +187,7 @@ MODELS: dict[str, _NamedLoader] = {
 def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
     from huggingface_hub import snapshot_download
 
-    wanted = ["*.json", "*.safetensors", "*.jinja"]  # no code
+    wanted = ["*.json", "*.safetensors", "*.jinja"]  # excludes code
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub client raises errors from many libraries

@@ -1,1 +1,1 @@
-"""Looped models beside Huginn: one file each, and the parts that they share."""
+"""Looped models other than Huginn: one module per family, and modules with shared parts."""

@@ -1,11 +1,11 @@
-"""ALBERT (arXiv:1909.11942): an encoder of 2019 whose one layer runs 12 or 24 times.
+"""ALBERT (arXiv:1909.11942), an encoder from 2019 that applies one layer 12 or 24 times.
 
-What is unusual, compared with Huginn's loop:
+Differences from Huginn's loop:
 
-* every token sees every other, so there is no cache and no generation; a readout is the masked-language-model
-  head, which predicts the token at its own position, not the next one;
-* the input is the start and is not injected again; the state is normed after both parts of the layer;
-* norms and matrices have biases, and positions have vectors of their own.
+* every token attends to all tokens, so there is no cache and no generation; the readout is the
+  masked-language-model head, which predicts the token at the same position, not the next token;
+* the input is the initial state and is not injected again; a norm follows both parts of the layer;
+* norms and linear layers have biases, and positions have learned embeddings.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class LayerNorm(nn.Module):
-    """Layer norm with weight and bias, computed in float32."""
+    """Layer normalisation with weight and bias, computed in float32."""
 
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
@@ -48,14 +48,14 @@ class LayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "... channel"]) -> Float[Tensor, "... channel"]:
-        """Centre and scale each vector."""
+        """Normalise each vector to zero mean and unit variance, then apply weight and bias."""
         return F.layer_norm(
             x.float(), self.weight.shape, self.weight.float(), self.bias.float(), self.eps
         ).to(x.dtype)
 
 
 class AlbertAttention(nn.Module):
-    """Attention in both directions, with the norm after the residual sum."""
+    """Bidirectional self-attention, with a norm after the residual sum."""
 
     def __init__(self, hidden: int, heads: int, eps: float) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class AlbertAttention(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch token hidden"], mask: Tensor | None = None
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to all positions, those of the mask left out."""
+        """Attend to all positions where ``mask`` is True; None means all positions."""
         q, k, v = (
             part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in (self.query, self.key, self.value)
@@ -77,7 +77,7 @@ class AlbertAttention(nn.Module):
 
 
 class AlbertLayer(nn.Module):
-    """The layer that repeats: attention and feed-forward, each followed by a norm."""
+    """The repeated layer: attention and feed-forward part, each followed by a norm."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class AlbertLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch token hidden"], mask: Tensor | None = None
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the state after this layer."""
+        """Run the layer and return the state."""
         x = self.attention(x, mask)
         out: Tensor = self.full_layer_layer_norm(x + self.ffn_output(self.act(self.ffn(x))))
         return out
@@ -128,7 +128,7 @@ class _Body(nn.Module):
 
 
 class MaskedHead(nn.Module):
-    """The head of the masked language model, under the names of the released weights."""
+    """Head of the masked language model, with the parameter names of the released weights."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -140,13 +140,13 @@ class MaskedHead(nn.Module):
         self.act = found["act"]
 
     def forward(self, x: Float[Tensor, "... hidden"]) -> Float[Tensor, "... vocab"]:
-        """Return the logits of states."""
+        """Return the logits of the states."""
         logits: Tensor = self.decoder(self.LayerNorm(self.act(self.dense(x)))) + self.bias
         return logits
 
 
 class AlbertNetwork(LoopedNetwork):
-    """The network of a config in the released layout, with one group of layers."""
+    """ALBERT network with one group of layers, built from a config in the released layout."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
@@ -162,16 +162,16 @@ class AlbertNetwork(LoopedNetwork):
 
     @property
     def lm_head(self) -> nn.Module:  # type: ignore[override]
-        """The head, under the name that the loop uses."""
+        """Output head, under the name that `LoopedNetwork` uses."""
         return self.predictions
 
     def tie(self) -> AlbertNetwork:
-        """Let the head share the word embeddings; returns the module."""
+        """Tie the head to the word embeddings and return the module."""
         self.predictions.decoder.weight = self.albert.embeddings.word_embeddings.weight
         return self
 
     def optional_tensors(self) -> dict[str, tuple[int, ...] | None]:
-        """Return duplicates of tied weights, and what other heads of the released files left behind."""
+        """Return duplicates of tied weights and the unused tensors of other heads in the released files."""
         words = self.albert.embeddings.word_embeddings.weight
         h, context = self.sizes.hidden, self.sizes.context
         return {
@@ -185,7 +185,7 @@ class AlbertNetwork(LoopedNetwork):
         }
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the positions themselves: they have vectors of their own."""
+        """Return the positions unchanged; ALBERT uses learned position embeddings, not rotary angles."""
         return positions
 
     def read_in(
@@ -195,7 +195,7 @@ class AlbertNetwork(LoopedNetwork):
         cache: IterationCache | None,  # noqa: ARG002 (other families need it)
         token_types: Int[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch token state"]:
-        """Embed and widen: the start x_0."""
+        """Embed the tokens and project to the hidden size; return the initial state x_0."""
         parts = self.albert.embeddings
         types = torch.zeros_like(token_ids) if token_types is None else token_types
         embedded = parts.word_embeddings(token_ids) + parts.token_type_embeddings(types)
@@ -207,9 +207,9 @@ class AlbertNetwork(LoopedNetwork):
         self,
         state: Float[Tensor, "batch token state"],
         context: LoopContext,
-        iteration: int = 0,  # noqa: ARG002 (one group: no step differs from another)
+        iteration: int = 0,  # noqa: ARG002 (one group: all iterations are identical)
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the state after each layer of the group."""
+        """Run the group once and return the state after each of its layers."""
         states = []
         for layer in self.core_blocks():
             state = layer(state, context.mask)
@@ -217,7 +217,7 @@ class AlbertNetwork(LoopedNetwork):
         return states
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return the state itself, which is normed."""
+        """Return the state unchanged; it is already normalised."""
         return state
 
     def read_out(
@@ -225,7 +225,7 @@ class AlbertNetwork(LoopedNetwork):
         state: Float[Tensor, "batch token state"],
         context: LoopContext,  # noqa: ARG002
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return what the head reads: the state."""
+        """Return the input of the head, which is the state."""
         return state
 
     def core_blocks(self) -> list[nn.Module]:
@@ -236,7 +236,7 @@ class AlbertNetwork(LoopedNetwork):
 
 
 class AlbertModel(LoopedModel):
-    """An ALBERT model with the five verbs of the contract. It decodes nothing: it is an encoder."""
+    """ALBERT model with the five required methods of the contract; an encoder cannot decode tokens."""
 
     causal = False
 
@@ -255,11 +255,11 @@ class AlbertModel(LoopedModel):
         ----------
         token_ids : Tensor [batch, token]
         cache : None
-            An encoder has none.
+            Must be None: an encoder has no cache.
         token_types : Tensor [batch, token], optional
-            0 for the first text and 1 for the second; None: all 0.
+            0 for the first text and 1 for the second; None means 0 everywhere.
         padding : Tensor [batch, token], optional
-            True where nothing stands; no token sees these positions.
+            True at padding positions; no token attends to them.
         """
         assert cache is None, "an encoder has no cache"
         context: LoopContext = self.module.context(token_ids.to(self.device))

@@ -1,13 +1,14 @@
-"""HRM-Text (arXiv:2605.20613): two stacks that take turns, a fast one L and a slow one H.
+"""HRM-Text (arXiv:2605.20613), a model with two alternating stacks: a fast one L and a slow one H.
 
-What is unusual, compared with Huginn's loop:
+Differences from Huginn's loop:
 
-* the state is a pair, z_H and z_L, here side by side: ``[z_H, z_L]``, twice as wide as the network;
+* the state is a pair, z_H and z_L, stored in one tensor ``[z_H, z_L]`` with twice the hidden size;
 * one iteration is one H-cycle: z_L ← L(z_L + z_H) ``L_cycles`` times, then z_H ← H(z_H + z_L);
-* the input is the start of z_H (z_L starts at a stored vector) and is not injected again;
-* norms have no weights, each stack ends with one, and the head reads z_H as it is;
-* each attention head has a gate: sigmoid(g) times what it read;
-* the model was trained with a prompt that sees itself in both directions: `HrmTextModel.with_prefix`.
+* the input is the initial z_H (the initial z_L is a stored vector) and is not injected again;
+* norms have no weights, each stack ends with a norm, and z_H is the input of the head, without a further
+  norm;
+* each attention head has a gate: its output is multiplied by sigmoid(g);
+* the model was trained with bidirectional attention within the prompt: `HrmTextModel.with_prefix`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _CYCLES = ("H_cycles", "L_cycles", "max_position_embeddings")
 
 
 class GatedAttention(nn.Module):
-    """Rotary attention whose heads have gates; the fused rows are gate, query, key, value."""
+    """Rotary attention with gated heads; the rows of the fused matrix are gate, query, key, value."""
 
     def __init__(self, hidden: int, heads: int, head_dim: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class GatedAttention(nn.Module):
         key: int = 0,
         mask: Tensor | None = None,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to all positions that the mask allows; None: this one and the earlier ones."""
+        """Attend to the positions where ``mask`` is True; None means the same and all earlier positions."""
         gate, q, k, v = self.gqkv_proj(x).unflatten(-1, (4, self.heads, -1)).unbind(2)
         q, k = rotate_halves(q, rope), rotate_halves(k, rope)
         read = attend_grouped(q, k, v, cache, key, mask=mask)
@@ -82,7 +83,7 @@ class FusedMLP(nn.Module):
 
 
 class HrmTextLayer(nn.Module):
-    """Attention and MLP, each with a norm without weight before it."""
+    """Attention and MLP, each after a norm without weights."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -99,14 +100,14 @@ class HrmTextLayer(nn.Module):
         key: int = 0,
         mask: Tensor | None = None,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this layer."""
+        """Run the layer and return the residual stream."""
         x = x + self.attn(rms(x, self.eps), rope, cache, key, mask)
         out: Tensor = x + self.mlp(rms(x, self.eps))
         return out
 
 
 class HrmStack(nn.Module):
-    """Layers under the name of the released weights."""
+    """Stack of layers, with the parameter names of the released weights."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
@@ -114,7 +115,7 @@ class HrmStack(nn.Module):
 
 
 class HrmStacks(nn.Module):
-    """Everything but the head."""
+    """All modules except the head."""
 
     def __init__(self, found: Mapping[str, Any], layers: int) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class HrmStacks(nn.Module):
 
 
 class HrmTextNetwork(LoopedNetwork):
-    """The network of a config in the released layout."""
+    """HRM-Text network, built from a config in the released layout."""
 
     prefix = 0
 
@@ -153,7 +154,7 @@ class HrmTextNetwork(LoopedNetwork):
         )
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the rotary angles; they are the same in every cycle."""
+        """Return cosine and sine of the rotary angles; they are the same in every cycle."""
         return rotary_table(self.frequencies, positions)
 
     def read_in(
@@ -162,7 +163,7 @@ class HrmTextNetwork(LoopedNetwork):
         rope: Tensor,  # noqa: ARG002 (other families need it)
         cache: IterationCache | None,  # noqa: ARG002
     ) -> Float[Tensor, "batch token state"]:
-        """Return the start: the scaled embedding beside the stored z_L."""
+        """Return the initial state: the scaled embedding as z_H, and the stored vector as z_L."""
         slow: Tensor = self.model.embed_tokens(token_ids) * self.scale
         return torch.cat((slow, self.model.z_L_init.expand_as(slow)), dim=-1)
 
@@ -176,13 +177,13 @@ class HrmTextNetwork(LoopedNetwork):
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the pair after each call of a stack: ``L_cycles`` times L, then H."""
+        """Return the pair after each call of a stack: L (``L_cycles`` times), then H."""
         return list(self._calls(state, context, iteration))
 
     def context(
         self, token_ids: Int[Tensor, "batch token"], cache: IterationCache | None = None
     ) -> LoopContext:
-        """Read new tokens in; with a cache the whole prefix must come in the first call."""
+        """Embed new tokens; with a cache, the first call must contain the whole prefix."""
         context = super().context(token_ids, cache)
         if not self.prefix or (cache is not None and cache.start):
             return context
@@ -191,7 +192,7 @@ class HrmTextNetwork(LoopedNetwork):
         return replace(context, mask=earlier | (inside[:, None] & inside))
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return the pair itself: both stacks end with a norm."""
+        """Return the pair unchanged; both stacks end with a norm."""
         return state
 
     def read_out(
@@ -199,7 +200,7 @@ class HrmTextNetwork(LoopedNetwork):
         state: Float[Tensor, "batch token state"],
         context: LoopContext,  # noqa: ARG002
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return what the head reads: z_H."""
+        """Return the input of the head, z_H."""
         return state[..., : self.sizes.hidden]
 
     def core_blocks(self) -> list[nn.Module]:
@@ -222,11 +223,11 @@ class HrmTextNetwork(LoopedNetwork):
 
 
 class HrmTextModel(LoopedDecoder):
-    """An HRM-Text model with the verbs of the contract; causal unless `with_prefix` made it."""
+    """HRM-Text model with the methods of the contract; causal unless it is created by `with_prefix`."""
 
     @property
     def prefix(self) -> int:
-        """So many tokens at the beginning see each other in both directions."""
+        """Number of tokens at the beginning with bidirectional attention among them."""
         return int(self.module.prefix)
 
     @property
@@ -235,9 +236,10 @@ class HrmTextModel(LoopedDecoder):
         return self.prefix == 0
 
     def with_prefix(self, length: int) -> HrmTextModel:
-        """Return the same weights as a model whose first ``length`` tokens see each other.
+        """Return a model with the same weights whose first ``length`` tokens attend to each other.
 
-        The states of these tokens depend on all of them, so the prompt cannot be extended token by token.
+        The state of each of these tokens depends on all of them, so the prefix cannot be extended token by
+        token.
         """
         module = copy(self.module)
         module.prefix = whole_fields({"prefix": length}, "HRM-Text", ("prefix",))["prefix"]
@@ -249,12 +251,12 @@ class HrmTextModel(LoopedDecoder):
         state: Float[Tensor, "batch token state"],
         context: LoopContext,  # noqa: ARG002
     ) -> Float[Tensor, "batch state"]:
-        """Return the pair at the last position, of which `head` reads z_H."""
+        """Return the pair at the last position; `head` uses its z_H."""
         return state[:, -1]
 
     @torch.no_grad()
     def head(self, hidden: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch vocab"]:
-        """Return the logits of the z_H in a pair; float32."""
+        """Return the float32 logits of the z_H in a pair."""
         return super().head(hidden[..., : self.module.sizes.hidden])
 
 
@@ -265,6 +267,6 @@ def _embedding_scale(config: Mapping[str, Any]) -> float:
 
 
 def _theta(config: Mapping[str, Any]) -> float:
-    """Read rope_theta, which files of transformers 5 keep in ``rope_parameters``."""
+    """Return rope_theta; config files of transformers 5 store it in ``rope_parameters``."""
     inner = config.get("rope_parameters") or {}
     return real_fields({**inner, **config}, "HRM-Text", ("rope_theta",))["rope_theta"]

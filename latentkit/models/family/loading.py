@@ -1,4 +1,4 @@
-"""Loads the families' checkpoints in their published layouts; no code from a checkpoint is run."""
+"""Loads checkpoints of the families in their published layouts; code in a checkpoint is never executed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["FAMILIES", "load", "load_raven"]
 
 Build = Callable[[Mapping[str, Any]], LoopedNetwork]
 
-#: ``model_type`` (of Parcae: ``_class_name``) → the network of a config, and the model around it.
+#: ``model_type`` (for Parcae: ``_class_name``) → (function from a config to a network, model class).
 FAMILIES: dict[str, tuple[Build, type[LoopedModel]]] = {
     "ouro": (OuroNetwork, OuroModel),
     "nanbeige": (NanbeigeNetwork, LoopedDecoder),
@@ -58,7 +58,7 @@ def load_raven(
     dtype: torch.dtype | None,
     device: torch.device,
 ) -> Any:
-    """Load Huginn or a retrofitted model: one ``model_type``, told apart by the tensor names."""
+    """Load Huginn or a retrofitted model; the ``model_type`` is the same, the tensor names differ."""
     names = tensor_names(folder)
     core = [each for each in names if each.startswith("transformer.core_block.")]
     if not core or any(".norm_3." in each or ".norm_4." in each for each in core):
@@ -75,7 +75,7 @@ def load_raven(
 def _filled(
     build: Build, folder: Path, config: Mapping[str, Any], dtype: torch.dtype | None, device: torch.device
 ) -> LoopedNetwork:
-    """Build the network without memory for its weights, then take them from the files."""
+    """Build the network on the meta device, then load its weights from the files."""
     with torch.device("meta"):
         network = build(config)
     optional = network.optional_tensors()

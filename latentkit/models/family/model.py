@@ -1,4 +1,4 @@
-"""The verbs of the model contract over the networks of the families."""
+"""Implements the methods of `latentkit.models.contract` for the networks of the families."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["LoopedDecoder", "LoopedModel"]
 
 
 class LoopedModel:
-    """A looped model of another family than Huginn's: see `latentkit.models.contract`.
+    """Looped model of a family other than Huginn; see `latentkit.models.contract`.
 
     Parameters
     ----------
     module : LoopedNetwork
-        The network; put into evaluation mode.
+        The network; it is set to evaluation mode.
     tokenizer : PreTrainedTokenizerFast, optional
-        None where a model folder has no tokenizer: prompts are then lists of token ids.
+        None if the model folder has no tokenizer; prompts must then be lists of token ids.
     name, revision : str
-        What was loaded, for the trace's attributes.
+        Name and revision of the model, stored in the attributes of a trace.
     """
 
     causal = True
@@ -49,30 +49,30 @@ class LoopedModel:
 
     @property
     def seeded(self) -> bool:
-        """Whether the start depends on the seed."""
+        """Whether the initial state depends on the seed."""
         return bool(self.module.seeded)
 
     @property
     def trained_iterations(self) -> int | None:
-        """The one number of iterations that the model was trained with; None: many."""
+        """Fixed number of iterations in training; None if the number varied."""
         trained: int | None = self.module.trained_iterations
         return trained
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of weights and states."""
+        """Dtype of weights and states."""
         weight: Tensor = next(iter(self.module.parameters()))
         return weight.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         weight: Tensor = next(iter(self.module.parameters()))
         return weight.device
 
     @property
     def hidden_size(self) -> int:
-        """Channels of a state."""
+        """Number of channels of a state."""
         return int(self.module.sizes.state)
 
     @property
@@ -82,20 +82,24 @@ class LoopedModel:
 
     @property
     def context_length(self) -> int:
-        """Longest sequence that the model was made for."""
+        """Maximum sequence length of the model."""
         return int(self.module.sizes.context)
 
     @torch.no_grad()
     def embed(
         self, token_ids: Int[Tensor, "batch token"], *, cache: IterationCache | None = None
     ) -> LoopContext:
-        """Run the prelude on new tokens, which follow those in the cache."""
+        """Run the prelude on new tokens; they follow those in the cache."""
         context: LoopContext = self.module.context(token_ids.to(self.device), cache)
         return context
 
     @torch.no_grad()
     def initial_state(self, context: LoopContext, seed: int | None) -> Float[Tensor, "batch token state"]:
-        """Return the input where the loop starts from it; else a draw per position, or zeros for None."""
+        """Return the initial state.
+
+        A model without a seed starts from the embedding. For other models, the state of each position is
+        drawn from a separate generator; seed None gives zeros.
+        """
         like = context.embedding
         if not self.seeded:
             return like.clone()
@@ -113,7 +117,7 @@ class LoopedModel:
     def step(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch token state"]:
-        """Run the core once."""
+        """Run one iteration of the core."""
         iteration = 0
         if context.cache is not None:
             iteration, context.cache.iteration = context.cache.iteration, context.cache.iteration + 1
@@ -122,7 +126,7 @@ class LoopedModel:
 
     @torch.no_grad()
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return what distances compare."""
+        """Return the normalised latent state, on which distances are computed."""
         latent: Tensor = self.module.normalise(state)
         return latent
 
@@ -130,29 +134,29 @@ class LoopedModel:
     def readout(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch token vocab"]:
-        """Return the logits if the model stopped here; float32."""
+        """Return the float32 logits of a state."""
         logits: Tensor = self.module.lm_head(self.module.read_out(state, context))
         return logits.float()
 
 
 class LoopedDecoder(LoopedModel):
-    """A looped model that predicts the next token, with every optional verb but `exit_probability`."""
+    """Looped next-token model with all optional methods of the contract except `exit_probability`."""
 
     def new_cache(self, lookup: str = "full", *, room: int = 0) -> IterationCache:
-        """Return an empty cache for `embed`: each new token is then read once.
+        """Return an empty cache for `embed`, with which each token is processed only once.
 
         Parameters
         ----------
         lookup : str
-            What a token sees of those that stopped earlier, by the names of `latentkit.models.lookup`.
+            Which entries a token reads at positions that stopped earlier; see `latentkit.models.lookup`.
         room : int
-            Positions to make room for at once.
+            Number of positions for which memory is reserved at once.
         """
         sizes = self.module.sizes
         return IterationCache(prelude=sizes.prelude, core=sizes.core, lookup=parse_lookup(lookup), room=room)
 
     def cache_bytes(self, lookup: str, *, tokens: int, iterations: int) -> int:
-        """Return how much memory a cache takes for so many positions and iterations."""
+        """Return the size in bytes of a cache for ``tokens`` positions and ``iterations`` iterations."""
         sizes = self.module.sizes
         kept = parse_lookup(lookup).iterations_kept(iterations, sizes.core)
         calls = sizes.prelude + kept * sizes.core + sizes.coda
@@ -162,13 +166,13 @@ class LoopedDecoder(LoopedModel):
     def last_hidden(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch state"]:
-        """Return what the head reads at the last position; ``head(last_hidden(…))`` is its readout."""
+        """Return the input of the head at the last position; ``head(last_hidden(…))`` gives its logits."""
         hidden: Tensor = self.module.read_out(state, context)[:, -1]
         return hidden
 
     @torch.no_grad()
     def head(self, hidden: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch vocab"]:
-        """Return the logits of hidden vectors; of a normalised state: the logit lens. Float32."""
+        """Return the float32 logits of hidden vectors; for a normalised latent state, the logit lens."""
         logits: Tensor = self.module.lm_head(hidden)
         return logits.float()
 
@@ -176,10 +180,10 @@ class LoopedDecoder(LoopedModel):
     def step_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Run the core once and return the state after each of its blocks; the last is what `step` returns.
+        """Run one iteration and return the state after each block; the last one equals `step`'s result.
 
-        Where a final norm ends the pass, each of these states is normed, as if the pass ended
-        there. The context must be without a cache.
+        If a norm ends each iteration, it is applied to each of these states, as if the iteration ended
+        there. The context must have no cache.
         """
         assert context.cache is None, "a cache counts the iterations that `step` runs"
         states: list[Tensor] = self.module.iterate_blocks(state, context)

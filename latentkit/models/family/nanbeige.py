@@ -1,7 +1,7 @@
-"""Nanbeige 4.2 (arXiv:2607.22083): all layers twice, with grouped heads and plain pre-norm layers.
+"""Nanbeige 4.2 (arXiv:2607.22083), which runs all layers twice, with grouped heads and pre-norm layers.
 
-It differs from Ouro in its layers, and in having no gate. With its flag ``skip_loop_final_norm`` the raw
-state is fed back, and the final norm stands before the head alone.
+Unlike Ouro, it has pre-norm layers and no exit gate. If its config sets ``skip_loop_final_norm``, the raw
+state is fed back, and the final norm is applied only before the head.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OFF: dict[str, tuple[Any, ...]] = {
 
 
 class NanbeigeLayer(nn.Module):
-    """Attention and MLP, each with a norm before it."""
+    """Attention and MLP, each after a norm."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class NanbeigeLayer(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this layer."""
+        """Run the layer and return the residual stream."""
         x = x + self.self_attn(self.input_layernorm(x), rope, cache, key)
         out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
 
 
 class NanbeigeNetwork(StackNetwork):
-    """The network of a config in the released layout."""
+    """Nanbeige network, built from a config in the released layout."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         found = stack_sizes(config, "Nanbeige")
@@ -73,7 +73,7 @@ class NanbeigeNetwork(StackNetwork):
         self.trained_iterations = _loops(config)
 
     def optional_tensors(self) -> dict[str, tuple[int, ...] | None]:
-        """Return the rotary buffers that saved copies of the release may carry."""
+        """Return the rotary buffers that saved copies of the release may contain."""
         return {
             f"model.layers.{i}.self_attn.rotary_emb.inv_freq": None for i in range(len(self.model.layers))
         }

@@ -1,4 +1,4 @@
-"""What the networks of all families have in common: a context, a loop and a forward pass."""
+"""Base class of the networks of all families: context, loop and forward pass."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class LoopSizes:
     Attributes
     ----------
     state, hidden : int
-        Channels of the state, and of what the head reads.
+        Number of channels of the state and of the head's input.
     vocab, context : int
-        Number of logits, and the longest sequence.
+        Number of logits and maximum sequence length.
     cached : int
-        Channels of the keys of one attention call at one position.
+        Number of key channels per position of one attention call.
     prelude, core, coda : int
-        Attention calls before the loop, in one iteration and after the loop.
+        Number of attention calls before the loop, in one iteration and after the loop.
     """
 
     state: int
@@ -45,7 +45,7 @@ class LoopSizes:
 
 @dataclass(frozen=True)
 class LoopContext:
-    """What the prelude leaves for the iterations."""
+    """Output of the prelude, used at every iteration."""
 
     embedding: Float[Tensor, "batch token state"]
     positions: Int[Tensor, " token"]
@@ -56,10 +56,10 @@ class LoopContext:
 
 
 class LoopedNetwork(nn.Module):
-    """A network with a loop. A family implements the methods below; `forward` is shared.
+    """Network with a loop; each family implements the methods below and shares `forward`.
 
-    ``seeded`` is False where the loop starts from the input, and ``trained_iterations`` is None where the
-    network was trained at many depths.
+    ``seeded`` is False if the loop starts from the input. ``trained_iterations`` is None if the network was
+    trained with a varying number of iterations.
     """
 
     sizes: LoopSizes
@@ -68,43 +68,43 @@ class LoopedNetwork(nn.Module):
     lm_head: nn.Module
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the rotary angles of the positions."""
+        """Return the rotary table of the positions."""
         raise NotImplementedError
 
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: IterationCache | None
     ) -> Float[Tensor, "batch token state"]:
-        """Embed and run the prelude."""
+        """Embed the tokens and run the prelude."""
         raise NotImplementedError
 
     def draw(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Fill a tensor with a random start, where the family has one."""
+        """Fill a tensor with a random initial state; only for families that start from noise."""
         raise NotImplementedError
 
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the state after each block of one iteration; ``iteration`` only names cache entries."""
+        """Return the state after each block of one iteration; ``iteration`` only sets the cache keys."""
         raise NotImplementedError
 
     def iterate(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> Float[Tensor, "batch token state"]:
-        """Return the state after one iteration."""
+        """Run one iteration and return the state."""
         return self.iterate_blocks(state, context, iteration)[-1]
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return what distances compare."""
+        """Return the normalised latent state, on which distances are computed."""
         raise NotImplementedError
 
     def read_out(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return what the head reads."""
+        """Return the input of the head."""
         raise NotImplementedError
 
     def core_blocks(self) -> list[nn.Module]:
-        """Return the blocks in the order in which one iteration calls them."""
+        """Return the blocks in the order of their calls in one iteration."""
         raise NotImplementedError
 
     def outer_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
@@ -112,21 +112,21 @@ class LoopedNetwork(nn.Module):
         return [], []
 
     def optional_tensors(self) -> dict[str, tuple[int, ...] | None]:
-        """Return what a checkpoint may hold beside the weights, with its shape; None: any shape."""
+        """Return the shapes of tensors that a checkpoint may contain besides the weights; None: any shape."""
         return {}
 
     def recomputed(self, name: str) -> Tensor | None:  # noqa: ARG002 (most families have none)
-        """Return what an optional tensor must hold, where that follows from the config."""
+        """Return the values of an optional tensor if the config determines them, else None."""
         return None
 
     def tie(self) -> LoopedNetwork:
-        """Let parts share weights where the family does so; returns the module."""
+        """Tie the weights that the family shares, and return the module."""
         return self
 
     def context(
         self, token_ids: Int[Tensor, "batch token"], cache: IterationCache | None = None
     ) -> LoopContext:
-        """Read new tokens in; they follow those in the cache."""
+        """Run the prelude on new tokens, which follow those in the cache, and return the context."""
         start = 0
         if cache is not None:
             cache.begin(token_ids.shape[1])
@@ -144,17 +144,17 @@ class LoopedNetwork(nn.Module):
         initial_state: Float[Tensor, "batch token state"] | None = None,
         labels: Int[Tensor, "batch token"] | None = None,
     ) -> ForwardOutput:
-        """Run the whole model, with gradient through the last ``grad_iterations`` iterations only.
+        """Run the whole model, with gradients through the last ``grad_iterations`` iterations only.
 
         Parameters
         ----------
         token_ids : Tensor [batch, token]
         iterations, grad_iterations : int
-            How often the core runs, and how many of the last ones carry gradient.
+            Number of core iterations, and number of final iterations with gradients.
         initial_state : Tensor [batch, token, state], optional
-            None: the embedding, or a draw from torch's global generator where the family starts from noise.
+            None uses the embedding, or a draw from torch's global generator if the family starts from noise.
         labels : Tensor [batch, token], optional
-            The token wanted at each position (already shifted); -100 is left out.
+            Target token at each position (already shifted); positions with -100 are ignored.
         """
         if not 0 <= grad_iterations <= iterations:
             raise ArgumentError(

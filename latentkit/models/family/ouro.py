@@ -1,10 +1,10 @@
-"""Ouro (LoopLM, arXiv:2510.25741): all layers four times, and a gate that may end the loop for a token.
+"""Ouro (LoopLM, arXiv:2510.25741), which runs all layers four times and can exit the loop per token.
 
-Beside what `latentkit.models.family.stack` says:
+Properties in addition to those in `latentkit.models.family.stack`:
 
-* each layer has a norm before and after both of its parts, and the residual stream itself is not normed;
-* a gate reads each state: the probability of stopping there, given that the token has not stopped before;
-* it was trained at exactly ``total_ut_steps`` passes, so what lies beyond is extrapolation.
+* each layer has a norm before and after both of its parts; the residual stream itself is not normalised;
+* a gate maps each state to the probability of stopping there, conditional on not having stopped before;
+* the model was trained with exactly ``total_ut_steps`` iterations; more iterations are extrapolation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["OuroModel", "OuroNetwork"]
 
 
 class OuroLayer(nn.Module):
-    """Attention and MLP, each with a norm before it and one on what it writes."""
+    """Attention and MLP, each with one norm on its input and one on its output."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -45,14 +45,14 @@ class OuroLayer(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this layer."""
+        """Run the layer and return the residual stream."""
         x = x + self.input_layernorm_2(self.self_attn(self.input_layernorm(x), rope, cache, key))
         out: Tensor = x + self.post_attention_layernorm_2(self.mlp(self.post_attention_layernorm(x)))
         return out
 
 
 class OuroNetwork(StackNetwork):
-    """The network of a config in the released layout."""
+    """Ouro network, built from a config in the released layout."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         found = stack_sizes(config, "Ouro")
@@ -63,7 +63,7 @@ class OuroNetwork(StackNetwork):
 
 
 class OuroModel(LoopedDecoder):
-    """An Ouro model with all verbs of the contract."""
+    """Ouro model with all methods of the contract, including the optional ones."""
 
     @torch.no_grad()
     def exit_probability(
@@ -71,6 +71,6 @@ class OuroModel(LoopedDecoder):
         state: Float[Tensor, "batch token state"],
         context: LoopContext,  # noqa: ARG002 (other gates may need it)
     ) -> Float[Tensor, "batch token"]:
-        """Return the probability of stopping at this state, given that the token has not stopped before."""
+        """Return the probability of stopping at this state, conditional on not having stopped before."""
         gate: Any = self.module.model.early_exit_gate
         return torch.sigmoid(gate(state).float())[..., 0]

@@ -1,11 +1,11 @@
-"""Parcae (arXiv:2604.12946): a loop whose injection is a diagonal linear system, built to be stable.
+"""Parcae (arXiv:2604.12946), a loop whose injection is a stable diagonal linear system.
 
-What is unusual, compared with Huginn's loop:
+Differences from Huginn's loop:
 
-* each iteration begins with x ← a ⊙ x + dt ⊙ (B e), 0 < a < 1; no norm bounds the residual blocks;
-* the raw state is fed back; a matrix C takes it to the coda;
-* attention norms queries and keys after the rotary embedding, without weights;
-* some blocks add to their values a vector looked up by token id, so core and coda read the token ids.
+* each iteration starts with x ← a ⊙ x + dt ⊙ (B e), 0 < a < 1; no norm bounds the residual blocks;
+* the raw state is fed back; a matrix C maps it to the input of the coda;
+* attention normalises queries and keys after the rotary embedding, without weights;
+* some blocks add a vector per token id to their attention values, so core and coda need the token ids.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["ParcaeNetwork"]
 _STACKS = ("n_layers_in_prelude", "n_layers_in_recurrent_block", "n_layers_in_coda")
 _DEPTHS = ("mean_recurrence", "mean_backprop_depth")
 _SIZES = ("n_embd", "num_attention_heads", "intermediate_size", "padded_vocab_size", "block_size")
-_GATE_INPUTS = 32  # channels of the normed input that a value gate reads
+_GATE_INPUTS = 32  # number of channels of the normalised input that a value gate uses
 _ONLY: dict[str, tuple[Any, ...]] = {
     "block_class_name": ("TransformerPreNormBlock",),
     "norm_class_name": ("RMSNorm",),
@@ -50,7 +50,7 @@ _ONLY: dict[str, tuple[Any, ...]] = {
 
 
 class ParcaeAttention(nn.Module):
-    """Rotary attention with normed queries and keys, and for some blocks values looked up by token."""
+    """Rotary attention with normalised queries and keys, and in some blocks with value embeddings."""
 
     def __init__(self, hidden: int, heads: int, *, gated: bool) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class ParcaeAttention(nn.Module):
         key: int = 0,
         values: Tensor | None = None,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to this and all earlier positions; ``values`` belong to the tokens, None in most blocks."""
+        """Attend to the same and all earlier positions; ``values`` are value embeddings or None."""
         q, k, v = (part(x).unflatten(-1, (self.heads, -1)) for part in (self.c_q, self.c_k, self.c_v))
         q, k = (F.rms_norm(rotate(each, rope), each.shape[-1:]) for each in (q, k))
         if values is not None and self.ve_gate is not None:
@@ -91,7 +91,7 @@ class HalfSquareMLP(nn.Module):
 
 
 class ParcaeBlock(nn.Module):
-    """Attention and MLP, each with a norm before it."""
+    """Attention and MLP, each after a norm."""
 
     def __init__(self, hidden: int, heads: int, inner: int, eps: float, *, gated: bool) -> None:
         super().__init__()
@@ -107,14 +107,14 @@ class ParcaeBlock(nn.Module):
         key: int = 0,
         values: Tensor | None = None,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this block."""
+        """Run the block and return the residual stream."""
         x = x + self.attn(self.norm_1(x), rope, cache, key, values)
         out: Tensor = x + self.mlp(self.norm_2(x))
         return out
 
 
 class DiagonalInjection(nn.Module):
-    """The linear part of an iteration: each channel decays and takes in the input."""
+    """Linear part of an iteration: each channel of the state decays, and the input is added."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class DiagonalInjection(nn.Module):
 
 
 class ParcaeStacks(nn.Module):
-    """Everything but head and value embeddings, under the names of the released weights."""
+    """All modules except head and value embeddings, with the parameter names of the released weights."""
 
     def __init__(self, found: Mapping[str, Any]) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class ParcaeStacks(nn.Module):
         self.ln_prelude, self.ln_f = RMSNorm(h, eps), RMSNorm(h, eps)
         self.adapter = DiagonalInjection(h)
         self.C = Linear(h, h, bias=False)
-        # In the layer numbers of the gates the coda comes after all mean iterations of the core.
+        # The layer numbers that select gated blocks count the core ``mean_recurrence`` times before the coda.
         after_core = counts[0] + counts[1] * found["mean_recurrence"]
         gated = (counts[1] * found["mean_backprop_depth"] - 1) % 2
         self.prelude, self.core_block, self.coda = (
@@ -157,7 +157,7 @@ class ParcaeStacks(nn.Module):
 
 
 class ParcaeNetwork(LoopedNetwork):
-    """The network of a config in the released layout."""
+    """Parcae network, built from a config in the released layout."""
 
     seeded = True
 
@@ -176,31 +176,31 @@ class ParcaeNetwork(LoopedNetwork):
         self.tie()
 
     def tie(self) -> ParcaeNetwork:
-        """Let the head share the embedding's weights, where the config says so; returns the module."""
+        """Tie the head to the embedding if ``tie_embeddings`` is set, and return the module."""
         if self.tied:
             self.lm_head.weight = self.transformer.wte.weight
         return self
 
     def optional_tensors(self) -> dict[str, tuple[int, ...] | None]:
-        """Return the rotary table, and the duplicate of a tied head."""
+        """Return the shapes of the rotary table and of the duplicate of a tied head."""
         table: tuple[int, ...] = (1, self.sizes.context, 1, len(self.frequencies), 2)
         head = (self.sizes.vocab, self.sizes.hidden)
         return {"freqs_cis": table, **({"lm_head.weight": head} if self.tied else {})}
 
     def recomputed(self, name: str) -> Tensor | None:
-        """Return the rotary table: another one would make another model."""
+        """Return the rotary table computed from the config; the table of a checkpoint must agree with it."""
         if name != "freqs_cis":
             return None
         return rotary_table(self.frequencies, torch.arange(self.sizes.context, device="cpu"))[None, :, None]
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the rotary angles of interleaved pairs."""
+        """Return cosine and sine of the rotary angles of interleaved pairs."""
         return rotary_table(self.frequencies, positions)
 
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: IterationCache | None
     ) -> Float[Tensor, "batch token state"]:
-        """Embed, run the prelude and norm: the signal e that every iteration gets."""
+        """Embed the tokens, run the prelude and its norm; return the injected signal e."""
         x: Tensor = self.transformer.wte(token_ids)
         for i, block in enumerate(self.transformer.prelude):
             x = block(x, rope, cache, i, self._values(i, token_ids))
@@ -208,32 +208,32 @@ class ParcaeNetwork(LoopedNetwork):
         return normed
 
     def draw(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Fill a tensor with normal noise, cut at three standard deviations."""
+        """Fill a tensor with normal noise, truncated at three standard deviations."""
         std = math.sqrt(2 / (5 * self.sizes.hidden))
         return nn.init.trunc_normal_(like, std=std, a=-3 * std, b=3 * std, generator=generator)
 
     def iterate(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> Float[Tensor, "batch token state"]:
-        """Inject the input, then run the core."""
+        """Inject the prelude's output, then run the core."""
         *_, last = self._passed(state, context, iteration)
         return last
 
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the state after each block of the core."""
+        """Run one iteration and return the state after each core block."""
         return list(self._passed(state, context, iteration))
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return ln_f(C x), for distances and the logit lens; the coda reads C x."""
+        """Return ln_f(C x), for distances and the logit lens; the input of the coda is C x."""
         normed: Tensor = self.transformer.ln_f(self.transformer.C(state))
         return normed
 
     def read_out(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run C, the coda and the final norm."""
+        """Apply C, the coda and the final norm; return the input of the head."""
         x: Tensor = self.transformer.C(state)
         first = self.sizes.prelude + self.sizes.core
         for i, block in enumerate(self.transformer.coda):
@@ -246,7 +246,7 @@ class ParcaeNetwork(LoopedNetwork):
         return list(self.transformer.core_block)
 
     def outer_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Return prelude and coda."""
+        """Return the blocks of prelude and coda."""
         return list(self.transformer.prelude), list(self.transformer.coda)
 
     def _passed(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:

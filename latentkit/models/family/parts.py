@@ -1,6 +1,6 @@
-"""Parts that looped families share: rotary embedding by halves, grouped attention, gated MLP.
+"""Layers shared by the looped families: rotary embedding by halves, grouped attention, gated MLP.
 
-Huginn's norm, matrices and fused MLP (`latentkit.models.blocks`) are used where the numbers agree.
+Huginn's norm, linear layer and fused MLP (`latentkit.models.blocks`) are reused where the results agree.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ __all__ = [
 def inverse_frequencies(
     head_dim: int, theta: float, scaling: Mapping[str, Any] | None = None
 ) -> Float[Tensor, " pair"]:
-    """Return theta^(-2j/d) for each pair of channels, in float32 and rescaled as the config says.
+    """Return theta^(-2j/d) for each pair of channels, in float32 and rescaled according to the config.
 
     Parameters
     ----------
     head_dim : int
     theta : float
     scaling : mapping, optional
-        ``rope_scaling`` of the config: the type "llama3", or none.
+        ``rope_scaling`` of the config: of type "llama3", or None.
 
     Raises
     ------
     ModelError
-        If the scaling is of another type.
+        If the scaling has another type.
     """
     pair = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu")
     plain = torch.tensor(theta, device="cpu") ** (-pair / head_dim)
@@ -53,7 +53,8 @@ def inverse_frequencies(
     if kind != "llama3":
         raise ModelError(f"The config says rope_scaling of type {kind!r}; only 'llama3' and none are known.")
     factor, low, high = (scaling[name] for name in ("factor", "low_freq_factor", "high_freq_factor"))
-    turns = scaling["original_max_position_embeddings"] * plain / (2 * math.pi)  # in the original context
+    # Number of full rotations within the original context length.
+    turns = scaling["original_max_position_embeddings"] * plain / (2 * math.pi)
     share = ((turns - low) / (high - low)).clamp(0, 1)
     scaled: Tensor = (1 - share) * plain / factor + share * plain
     return scaled
@@ -62,7 +63,7 @@ def inverse_frequencies(
 def rotary_table(
     frequencies: Float[Tensor, " pair"], positions: Int[Tensor, " token"]
 ) -> Float[Tensor, "token pair 2"]:
-    """Return cosine and sine of every rotary angle, in float32."""
+    """Return cosine and sine of the rotary angles, in float32."""
     angle = positions.float()[:, None] * frequencies.to(positions.device)
     return torch.stack((angle.cos(), angle.sin()), dim=-1)
 
@@ -70,7 +71,7 @@ def rotary_table(
 def rotate_halves(
     x: Float[Tensor, "batch token head channel"], table: Float[Tensor, "token pair 2"]
 ) -> Float[Tensor, "batch token head channel"]:
-    """Rotate channel j with channel j + d/2 by the angle of its position."""
+    """Rotate each pair of channels (j, j + d/2) by the angle of the position."""
     first, second = x.float().chunk(2, dim=-1)
     cos, sin = table[:, None].unbind(-1)
     turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
@@ -78,7 +79,7 @@ def rotate_halves(
 
 
 def rms(x: Float[Tensor, "... channel"], eps: float) -> Float[Tensor, "... channel"]:
-    """Scale each vector to unit mean square, in float32; there is no weight."""
+    """Scale each vector to unit mean square in float32, without a weight."""
     wide = x.float()
     return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype)
 
@@ -92,16 +93,18 @@ def attend_grouped(
     *,
     mask: Tensor | None = None,
 ) -> Float[Tensor, "batch token wide"]:
-    """Attend to this and all earlier positions; query head j reads key and value head j // (heads / groups).
+    """Compute grouped attention to the same and all earlier positions.
+
+    Query head j uses key and value head j // (heads / groups).
 
     Parameters
     ----------
     q, k, v : Tensor
-        After the rotary embedding.
+        Queries, keys and values; the rotary embedding is already applied to q and k.
     cache : KeyValueCache, optional
-        Holds the earlier positions, under ``key``.
+        Stores the earlier positions, under ``key``.
     mask : Tensor, optional
-        True where a query sees a key, instead of the causal mask.
+        True where a query attends to a key; it replaces the causal mask.
     """
     heads = q.shape[2]
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
@@ -118,7 +121,7 @@ def attend_grouped(
 
 
 class LlamaAttention(nn.Module):
-    """Rotary attention with grouped key and value heads, under the tensor names of Llama."""
+    """Rotary attention with grouped key and value heads and the tensor names of Llama."""
 
     def __init__(self, hidden: int, heads: int, groups: int, head_dim: int) -> None:
         super().__init__()
@@ -135,7 +138,7 @@ class LlamaAttention(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to this and all earlier positions; ``key`` names the call in the cache."""
+        """Attend to the same and all earlier positions; ``key`` identifies the call in the cache."""
         q, k, v = (
             part(x).unflatten(-1, (-1, self.head_dim)) for part in (self.q_proj, self.k_proj, self.v_proj)
         )
@@ -146,7 +149,7 @@ class LlamaAttention(nn.Module):
 
 
 class LlamaMLP(nn.Module):
-    """SiLU-gated feed-forward layer with separate matrices, under the tensor names of Llama."""
+    """SiLU-gated feed-forward layer with separate matrices and the tensor names of Llama."""
 
     def __init__(self, hidden: int, inner: int) -> None:
         super().__init__()

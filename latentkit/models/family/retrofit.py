@@ -1,11 +1,13 @@
 """Retrofitted recurrence (arXiv:2511.07384): TinyLlama, Llama 3.2 and OLMo 2 with Huginn's loop.
 
-What is unusual, compared with Huginn, whose ``model_type`` these checkpoints share:
+Differences from Huginn, which has the same ``model_type``:
 
-* blocks of the base model: pre-norm (Llama), or a norm on what each part writes (OLMo 2);
-* grouped heads, rotary embedding by halves, and for OLMo 2 a norm of all queries and of all keys;
-* the final norm stands at the very end alone: the coda reads the raw state, which no norm bounds;
-* the noise of the start is small beside the input; its scale and that of the embedding stand in the config.
+* the blocks are those of the base model: pre-norm (Llama), or a norm on the output of each part (OLMo 2);
+* heads are grouped, and the rotary embedding rotates halves;
+* OLMo 2 has a norm over all query heads together and a norm over all key heads together;
+* the final norm is applied only after the coda; the input of the coda is the raw state, which no norm
+  bounds;
+* the initial noise is small compared with the input; the config sets its scale and that of the embedding.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _SIZES = ("n_embd", "n_heads", "intermediate_size", "vocab_size", *_STACKS)
 
 
 class RetrofitAttention(nn.Module):
-    """Rotary attention; ``Wqkv`` holds all query heads, then all key heads, then all value heads."""
+    """Rotary attention; ``Wqkv`` contains all query heads, then all key heads, then all value heads."""
 
     def __init__(self, found: Mapping[str, Any], *, norms: bool) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class RetrofitAttention(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Attend to this and all earlier positions; the norms reach over all heads together."""
+        """Attend to the same and all earlier positions; each norm is computed over all heads together."""
         q, k, v = self.Wqkv(x).split(self.wide, dim=-1)
         heads = (each.unflatten(-1, (-1, self.head_dim)) for each in (self.q_norm(q), self.k_norm(k), v))
         q, k, v = heads
@@ -60,7 +62,7 @@ class RetrofitAttention(nn.Module):
 
 
 class RetrofitBlock(nn.Module):
-    """A block of Llama (norms before the parts) or of OLMo 2 (norms on what they write)."""
+    """Block of Llama (norms before attention and MLP) or of OLMo 2 (norms on their outputs)."""
 
     def __init__(self, found: Mapping[str, Any], *, olmo: bool) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class RetrofitBlock(nn.Module):
         cache: KeyValueCache | None = None,
         key: int = 0,
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return the residual stream after this block."""
+        """Run the block and return the residual stream."""
         if self.olmo:
             x = x + self.norm_1(self.attn(x, rope, cache, key))
             written: Tensor = self.norm_2(self.mlp(x))
@@ -88,7 +90,7 @@ class RetrofitBlock(nn.Module):
 
 
 class RetrofitStacks(nn.Module):
-    """Everything but the head, under the names of the released weights."""
+    """All modules except the head, with the parameter names of the released weights."""
 
     def __init__(self, found: Mapping[str, Any], *, olmo: bool) -> None:
         super().__init__()
@@ -102,13 +104,14 @@ class RetrofitStacks(nn.Module):
 
 
 class RetrofitNetwork(LoopedNetwork):
-    """The network of a config in the released layout.
+    """Retrofitted network, built from a config in the released layout.
 
     Parameters
     ----------
     config : mapping
     olmo : bool
-        Blocks of OLMo 2 rather than Llama. The config does not say: the tensor names do.
+        True for blocks of OLMo 2, False for blocks of Llama. The config does not contain this information;
+        the tensor names of the checkpoint do.
     """
 
     seeded = True
@@ -137,45 +140,45 @@ class RetrofitNetwork(LoopedNetwork):
         )
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the rotary angles; ``rope_theta`` decides, ``rope_base`` is a leftover."""
+        """Return cosine and sine of the rotary angles, from ``rope_theta``; ``rope_base`` is unused."""
         return rotary_table(self.frequencies, positions)
 
     def read_in(
         self, token_ids: Int[Tensor, "batch token"], rope: Tensor, cache: IterationCache | None
     ) -> Float[Tensor, "batch token state"]:
-        """Embed and run the prelude: the signal e that every iteration gets."""
+        """Embed the tokens and run the prelude; return the injected signal e."""
         x: Tensor = self.transformer.wte(token_ids) * self.embed_scale
         for i, block in enumerate(self.transformer.prelude):
             x = block(x, rope, cache, i)
         return x
 
     def draw(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Fill a tensor with normal noise, cut at three standard deviations."""
+        """Fill a tensor with normal noise, truncated at three standard deviations."""
         std = self.start_std
         return nn.init.trunc_normal_(like, std=std, a=-3 * std, b=3 * std, generator=generator)
 
     def iterate(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> Float[Tensor, "batch token state"]:
-        """Inject the input, then run the core."""
+        """Inject the prelude's output, then run the core."""
         *_, last = self._passed(state, context, iteration)
         return last
 
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the state after each block of the core."""
+        """Run one iteration and return the state after each core block."""
         return list(self._passed(state, context, iteration))
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return ln_f(x), for distances and the logit lens; the coda reads the raw state."""
+        """Return ln_f(x), for distances and the logit lens; the input of the coda is the raw state."""
         normed: Tensor = self.transformer.ln_f(state)
         return normed
 
     def read_out(
         self, state: Float[Tensor, "batch token state"], context: LoopContext
     ) -> Float[Tensor, "batch token hidden"]:
-        """Run the coda on the raw state, then the final norm."""
+        """Run the coda on the raw state, then the final norm; return the input of the head."""
         x = state
         for i, block in enumerate(self.transformer.coda):
             x = block(x, context.rope, context.cache, -(i + 1))
@@ -186,7 +189,7 @@ class RetrofitNetwork(LoopedNetwork):
         return list(self.transformer.core_block)
 
     def outer_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Return prelude and coda."""
+        """Return the blocks of prelude and coda."""
         return list(self.transformer.prelude), list(self.transformer.coda)
 
     def _passed(self, state: Tensor, context: LoopContext, iteration: int) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""Reads the fields of a family's ``config.json`` and refuses values that its adapter does not cover."""
+"""Reads fields of a family's ``config.json`` and raises on values that the adapter does not support."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Config = Mapping[str, Any]
 
 
 def whole_fields(config: Config, family: str, names: tuple[str, ...]) -> dict[str, int]:
-    """Return fields that must be whole numbers of at least 1."""
+    """Return the named fields; each must be an integer of at least 1."""
     _need(config, family, names)
     for name in names:
         value = config[name]
@@ -23,7 +23,7 @@ def whole_fields(config: Config, family: str, names: tuple[str, ...]) -> dict[st
 
 
 def real_fields(config: Config, family: str, names: tuple[str, ...]) -> dict[str, float]:
-    """Return fields that must be numbers above 0."""
+    """Return the named fields as floats; each must be a number above 0."""
     _need(config, family, names)
     for name in names:
         value = config[name]
@@ -33,7 +33,7 @@ def real_fields(config: Config, family: str, names: tuple[str, ...]) -> dict[str
 
 
 def refuse_others(config: Config, family: str, only: Mapping[str, tuple[Any, ...]]) -> None:
-    """Refuse a field that is there and has none of the values which the adapter covers."""
+    """Raise if a field is present and its value is not one that the adapter supports."""
     for name, values in only.items():
         if name in config and config[name] not in values:
             allowed = " or ".join(repr(value) for value in values)
@@ -44,7 +44,7 @@ def refuse_others(config: Config, family: str, only: Mapping[str, tuple[Any, ...
 
 
 def need_divisible(larger: tuple[str, int], smaller: tuple[str, int]) -> None:
-    """Refuse a number of heads that is no multiple of the number of groups, and the like."""
+    """Raise if the first value (such as the number of heads) is not a multiple of the second (groups)."""
     if larger[1] % smaller[1]:
         raise ModelError(
             f"The config says {larger[0]} = {larger[1]} and {smaller[0]} = {smaller[1]}; the first must be "

@@ -1,10 +1,11 @@
-"""The simplest loop: all layers of a decoder, repeated, with the input as the start.
+"""Loop over all layers of a decoder, with the input as the initial state.
 
-What is unusual, compared with Huginn's loop:
+Differences from Huginn's loop:
 
-* there is no prelude and no coda, and the input is not injected again: it is the start x_0;
-* the start does not depend on a seed;
-* a final norm closes each pass, so the state that is fed back is normalised and the head reads it as it is.
+* there is no prelude and no coda; the input is the initial state x_0 and is not injected again;
+* the initial state does not depend on a seed;
+* a final norm ends each iteration, so the state that is fed back is normalised, and it is the input of the
+  head without a further norm.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
 
 
 def stack_sizes(config: Mapping[str, Any], family: str) -> dict[str, Any]:
-    """Read the sizes that Llama's kind of ``config.json`` states, checked, and the rotary frequencies."""
+    """Return the validated sizes of a Llama-style ``config.json`` and the rotary frequencies."""
     found: dict[str, Any] = dict(whole_fields(config, family, (*_SIZES, "max_position_embeddings")))
     found |= real_fields(config, family, ("rms_norm_eps", "rope_theta"))
     found["num_key_value_heads"] = config.get("num_key_value_heads") or found["num_attention_heads"]
@@ -43,7 +44,7 @@ def stack_sizes(config: Mapping[str, Any], family: str) -> dict[str, Any]:
 
 
 class Stack(nn.Module):
-    """Everything but the head, under the names of the released weights."""
+    """All modules except the head, with the parameter names of the released weights."""
 
     def __init__(self, vocab: int, hidden: int, eps: float, layers: list[nn.Module]) -> None:
         super().__init__()
@@ -53,16 +54,16 @@ class Stack(nn.Module):
 
 
 class StackNetwork(LoopedNetwork):
-    """Embedding, repeated layers with a norm at the end of each pass, head.
+    """Network with embedding, repeated layers with a norm at the end of each iteration, and head.
 
     Parameters
     ----------
     found : mapping
-        From `stack_sizes`.
+        Result of `stack_sizes`.
     layers : list of nn.Module
-        Each maps (state, rope, cache, cache key) to a state.
+        Each layer maps (state, rope, cache, cache key) to a state.
     norm_fed_back : bool
-        False: the raw state is fed back, and the norm stands before the head alone.
+        If False, the raw state is fed back, and the norm is applied only before the head.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class StackNetwork(LoopedNetwork):
         self.sizes = LoopSizes(h, h, vocab, found["max_position_embeddings"], cached, core=len(layers))
 
     def rope(self, positions: Int[Tensor, " token"]) -> Tensor:
-        """Return the rotary angles; they are the same in every pass."""
+        """Return cosine and sine of the rotary angles; they are the same in every iteration."""
         return rotary_table(self.frequencies, positions)
 
     def read_in(
@@ -87,25 +88,25 @@ class StackNetwork(LoopedNetwork):
         rope: Tensor,  # noqa: ARG002 (other families need it)
         cache: IterationCache | None,  # noqa: ARG002
     ) -> Float[Tensor, "batch token state"]:
-        """Embed, without a scale: the start x_0."""
+        """Embed the tokens, without scaling; return the initial state x_0."""
         x: Tensor = self.model.embed_tokens(token_ids)
         return x
 
     def iterate(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> Float[Tensor, "batch token state"]:
-        """Run all layers once, then the norm."""
+        """Run all layers once, then the norm if the normalised state is fed back."""
         *_, last = self._passed(state, context, iteration)
         return self._close(last)
 
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return what would be fed back if the pass ended after each of the layers."""
+        """Return, for each layer, the state that is fed back if the iteration ends after that layer."""
         return [self._close(x) for x in self._passed(state, context, iteration)]
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
-        """Return the state itself where it is fed back normed."""
+        """Return the normalised state; a state that is fed back normalised is returned unchanged."""
         return state if self.norm_fed_back else self._normed(state)
 
     def read_out(
@@ -113,7 +114,7 @@ class StackNetwork(LoopedNetwork):
         state: Float[Tensor, "batch token state"],
         context: LoopContext,  # noqa: ARG002
     ) -> Float[Tensor, "batch token hidden"]:
-        """Return what the head reads: the normed state."""
+        """Return the input of the head, which is the normalised state."""
         return self.normalise(state)
 
     def core_blocks(self) -> list[nn.Module]:
