@@ -2,8 +2,8 @@
 
 A *sheet* is one table with many questions about it; a *problem* is a single question. Each states how many
 sequential steps a straightforward solution takes. The text is written so that nano's tokenizer makes each
-entry of a table one token: ``Map AC BA CB: A2=B C1=B`` maps A to C, C to B and B to A, and asks which letter
-is two steps from A.
+entry of a table one token: ``Map AC BA CB: A2=B C1=B`` maps A to C, C to B and B to A; the question is which
+letter is two steps from A.
 
 `latentkit.problems.held_out` defines the held-out problems: ``split="heldout"`` yields only those, and
 ``split="train"`` yields none of them.
@@ -39,7 +39,7 @@ _SPLITS = ("train", "heldout")
 class Sheet:
     """A table with questions about it.
 
-    With ``chat``, each question is a user message of its own and there is no table.
+    With ``chat``, each question is a separate user message and there is no table.
     """
 
     kind: str

@@ -176,7 +176,7 @@ MOST_STEPS = {
     "lookup": 1, "sorting": 5, "addition": 3, "facts": chains.MOST_STEPS,
 }  # fmt: skip
 
-#: What a problem of each kind asks. Each text follows the name of the kind in a sentence.
+#: Task of each kind. Each text completes a sentence that begins with the name of the kind.
 MEANINGS = {
     "composition": "apply the map that many times, starting at the given letter",
     "floors": "apply that many maps, one after another, starting at the given letter",

@@ -20,7 +20,7 @@ class Cost(NamedTuple):
 def measure_cost(name: str) -> Cost | None:
     """Time loading a model and tracing 60 tokens × 128 iterations with readouts; each is the best of three.
 
-    Return None if the model is neither a local folder nor nano: the time would include a download.
+    Return None if the model is neither a local folder nor nano: the measured time would include a download.
     """
     from latentkit.models import load_model
     from latentkit.run import run_recurrence
