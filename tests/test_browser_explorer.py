@@ -202,7 +202,11 @@ def test_on_a_touch_screen_the_threshold_slides_and_a_tap_selects(on_phone):
     _swipe_up(on_phone, ".lk-handle")
     expect(stops).not_to_have_text(before)
     assert on_phone.evaluate("scrollY") == 800
-    on_phone.locator("canvas.lk-cells").tap(position={"x": 150, "y": 300})
+    for _ in range(40):  # a tap while a swipe still scrolls only ends the scrolling
+        on_phone.locator("canvas.lk-cells").tap(position={"x": 150, "y": 300})
+        repainted(on_phone)
+        if iteration(on_phone).input_value() != "20":
+            break
     expect(iteration(on_phone)).not_to_have_value("20")
 
 

@@ -258,7 +258,7 @@ def test_doctor_says_how_to_replace_a_package_that_is_too_old(monkeypatch, capsy
     assert cli.main(["doctor"]) == 1
     assert _diagnosis(capsys, "xarray") == (
         "FAIL",
-        "0.1 is too old. Run: pip install 'xarray>=2025.1'",
+        "0.1 is too old. Run: pip install 'xarray>=2025.10'",
     )
 
 
