@@ -107,6 +107,25 @@ def test_the_rate_of_an_exponential_is_its_factor_whatever_a_few_outliers_do() -
     assert found.misfit[0] < 1e-9
 
 
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=9), st.floats(0.01, 1))
+def test_a_median_lies_within_its_band_and_a_band_of_1_holds_every_token(
+    row: list[float], band: float
+) -> None:
+    trace = distances(*[[value] for value in row])
+    found = measure.median_distance(trace, band=band)
+    assert found.low <= found["median"] <= found.high
+    np.testing.assert_allclose(found["median"], np.median(row))
+    whole = measure.median_distance(trace, band=1)
+    assert (whole.low.item(), whole.high.item()) == (min(row), max(row))
+
+
+def test_a_median_is_unknown_where_one_distance_is() -> None:
+    found = measure.median_distance(distances([1, np.nan, 3], [1, 2, np.inf]))
+    assert np.isnan(found["median"]).values.tolist() == [False, True, True]
+    with pytest.raises(ArgumentError, match=r"^band is 0; pass a share of the tokens above 0 and at most 1"):
+        measure.median_distance(distances([1, 2]), band=0)
+
+
 def test_what_lies_at_the_floor_is_cut_off_and_reported() -> None:
     floor = measure.noise_floor("bfloat16", 256)
     falling = np.maximum(20 * 0.7 ** np.arange(60.0), floor)

@@ -18,6 +18,7 @@ from models_for_tests import tiny_model
 
 import latentkit as lk
 from latentkit.errors import FileError, TraceError
+from latentkit.netcdf import read_netcdf, to_netcdf
 from latentkit.trace import KINDS, build_trace, check_trace, need_dim, trace_kind
 
 HOSTILE = [
@@ -287,6 +288,13 @@ def test_a_trace_saved_by_version_0_1_opens_with_its_kind(name: str) -> None:
     assert trace.attrs["kind"] == kind
     assert set(trace.variables) == set(trace_kind(trace).variables(trace.attrs)) & set(trace.variables)
     assert "token_text" in trace.coords or kind == "lens"
+
+
+def test_a_definition_that_version_0_1_named_otherwise_has_its_present_name(tmp_path: Path) -> None:
+    saved = read_netcdf((Path(__file__).parent / "golden" / "traces_0_1" / "layers.nc").read_bytes())
+    path = tmp_path / "two_runs.nc"
+    path.write_bytes(to_netcdf(saved.assign_attrs(definition="two_runs"), {}))
+    assert lk.open_trace(path).attrs["definition"] == "difference"
 
 
 def test_one_seed_of_several_is_a_trace_too(tmp_path: Path, results: dict[str, xr.Dataset]) -> None:

@@ -170,7 +170,7 @@ def test_no_character_of_a_token_reaches_the_browser_unseen(text):
 def test_rows_and_columns_of_layers_keep_their_order():
     header, arrays = unpacked(pack([layers()], [""]))
     panel = header["panels"][0]
-    assert panel["rows"] == panel["beside"] == [0, 18, 15]
+    assert panel["rows"] == panel["numbers"] == [0, 18, 15]
     assert panel["labels"] == ["prelude", "core 18", "core 15"]
     assert panel["columnLabels"] == ["Gen0 “ a”", "Gen1 “</script>”"]
     assert header["map"] == "YlOrRd"
@@ -558,3 +558,19 @@ def test_a_model_without_iterations_is_refused():
         "object does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model such "
         "as load_model('nano'), or compare this model's layers with run_layer_effect."
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"iterations": "x"}, "iterations is 'x'; pass a whole number from 1 to 1000."),
+        ({"iterations": 1001}, "iterations is 1001; pass a whole number from 1 to 1000."),
+        ({"seed": -1}, "seed is -1; pass a whole number from 0 to 1000000000."),
+        ({"new_tokens": 2.5}, "new_tokens is 2.5; pass a whole number from 0 to 1000."),
+        ({"prompt": None}, "prompt is None; pass the initial text of the prompt box."),
+    ],
+)
+def test_initial_values_that_the_boxes_cannot_hold_are_refused(given, message):
+    with pytest.raises(ArgumentError) as raised:
+        lk.explore_model(Slow(), **given)
+    assert str(raised.value) == message

@@ -11,11 +11,13 @@ from typing import Any
 import ipywidgets as widgets
 import xarray as xr
 
-from latentkit.errors import LatentkitError
+from latentkit.errors import ArgumentError, LatentkitError
 from latentkit.explorer.reporting import ReportingModel
 from latentkit.explorer.widget import TraceExplorer
 
 __all__ = ["ModelExplorer", "explore_model"]
+
+_BOUNDS = {"iterations": (1, 1000), "seed": (0, 10**9), "new_tokens": (0, 1000)}  # of the input boxes
 
 
 class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -43,15 +45,10 @@ class ModelExplorer(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         style = {"description_width": "7.5rem"}
         self.prompt = widgets.Textarea(prompt, description="Prompt", layout=wide, style=style, rows=3)
         self.system = widgets.Textarea("", description="System prompt", layout=wide, style=style, rows=2)
-        numbers = {
-            "iterations": (iterations, 1, 1000),
-            "seed": (seed, 0, 10**9),
-            "tokens": (new_tokens, 0, 1000),
-        }
-        names = {"iterations": "Iterations", "seed": "Seed", "tokens": "New tokens"}
+        boxes = {"Iterations": iterations, "Seed": seed, "New tokens": new_tokens}
         self.iterations, self.seed, self.tokens = (
-            widgets.BoundedIntText(value, min=low, max=high, description=names[name], style=style)
-            for name, (value, low, high) in numbers.items()
+            widgets.BoundedIntText(value, min=low, max=high, description=name, style=style)
+            for (name, value), (low, high) in zip(boxes.items(), _BOUNDS.values(), strict=True)
         )
         self.run = widgets.Button(description="Run", button_style="primary")
         self.stop = widgets.Button(description="Stop", disabled=True)
@@ -166,7 +163,8 @@ def explore_model(
     Raises
     ------
     ArgumentError
-        If the model is not recurrent.
+        If the model is not recurrent, a number is not a whole number within the bounds of its box, or
+        ``prompt`` is not a text.
 
     Notes
     -----
@@ -174,9 +172,17 @@ def explore_model(
     limit is reached. Stop keeps the iterations that are complete. The model runs in a thread of the kernel,
     so other cells can be run at the same time. A saved notebook keeps the explorer of the last trace.
     """
-    from latentkit.run.arguments import need_recurrent
+    from latentkit.run.arguments import need_recurrent, whole_number
 
     need_recurrent(model)
     if iterations is None:
         iterations = getattr(model, "trained_iterations", None) or 64
-    return ModelExplorer(model, prompt=prompt, iterations=iterations, seed=seed, new_tokens=new_tokens)
+    given = {"iterations": iterations, "seed": seed, "new_tokens": new_tokens}
+    numbers = {
+        name: whole_number(name, value, least=least, most=most)
+        for (name, value), (least, most) in zip(given.items(), _BOUNDS.values(), strict=True)
+    }
+    if not isinstance(prompt, str):
+        msg = f"prompt is {prompt!r}; pass the initial text of the prompt box."
+        raise ArgumentError(msg)
+    return ModelExplorer(model, prompt=prompt, **numbers)

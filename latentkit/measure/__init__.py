@@ -12,6 +12,7 @@ from latentkit.measure.exits import exit_criteria, exit_iteration
 from latentkit.measure.floor import measured_floor, noise_floor, trace_floor
 from latentkit.measure.gates import exit_distribution, gate_exit
 from latentkit.measure.interval import geometric_mean_interval, mean_interval
+from latentkit.measure.median import median_distance
 from latentkit.measure.proportion import share_interval
 from latentkit.measure.rank import readout_rank
 from latentkit.measure.rates import contraction_rate
@@ -31,6 +32,7 @@ __all__ = [
     "geometric_mean_interval",
     "mean_interval",
     "measured_floor",
+    "median_distance",
     "noise_floor",
     "principal_components",
     "readout_rank",

@@ -229,7 +229,6 @@ def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked:
         "effect": f"effect of do={result.attrs.get('do')!r}",
         "lens": "lens",
         "difference": "two runs",
-        "two_runs": "two runs",  # in files of version 0.1
     }
     parts = [questions.get(str(result.attrs.get("definition")), ""), str(result.attrs.get("direction", ""))]
     layers = values["layer"].values

@@ -13,6 +13,7 @@ from latentkit.measure import readout_rank
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.fonts import font_characters
 from latentkit.plot.rows import as_data, need_axes
+from latentkit.trace import trace_kind
 from latentkit.view.labels import quoted
 from latentkit.view.selection import need_kind
 
@@ -51,8 +52,11 @@ def plot_rank(trace: xr.Dataset, *tokens: str | int, ax: Axes | None = None) -> 
         msg = "`plot_rank` needs at least one token, as in plot_rank(trace, ' 7'), and got none."
         raise ArgumentError(msg)
     ranks = [readout_rank(trace, token) for token in tokens]
+    by_block = trace_kind(trace).name == "lens"
     lines = [
-        line for token, rank in zip(tokens, ranks, strict=True) for line in _lines(rank, _text(trace, token))
+        line
+        for token, rank in zip(tokens, ranks, strict=True)
+        for line in _lines(rank, _text(trace, token), by_block=by_block)
     ]
     if ax is None:
         _, ax = plt.subplots(figsize=(7.0, 3.6), FigureClass=AltFigure, layout="constrained")
@@ -88,10 +92,10 @@ def _text(trace: xr.Dataset, token: str | int) -> str:
     return f"<{token}>"
 
 
-def _lines(rank: xr.DataArray, text: str) -> list[_Line]:
+def _lines(rank: xr.DataArray, text: str, *, by_block: bool) -> list[_Line]:
     """Return name, x and y of the lines for one token."""
     name = quoted(text, font_characters())
-    if "lens" in rank.dims:
+    if by_block:
         blocks = rank.sizes["block"]
         x = (rank["iteration"].values[:, None] - 1 + (np.arange(blocks) + 1) / blocks).ravel()
         flat = rank.transpose("lens", "iteration", "block").values

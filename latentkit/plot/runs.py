@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from latentkit.errors import ArgumentError
-from latentkit.measure import measured_floor
+from latentkit.measure import measured_floor, median_distance
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.rows import add_note, as_data, label_iterations, need_axes
 from latentkit.view.limits import visible_floor
@@ -21,7 +21,7 @@ from latentkit.view.selection import select_distance
 __all__ = ["plot_runs"]
 
 _MOST = 10  # distinguishable colours
-_MIDDLE = (10, 90)  # percentiles of the tokens at the edges of the band
+_BAND = 0.8  # share of the tokens within the band
 
 
 def plot_runs(runs: Mapping[str, xr.Dataset], *, tokens: slice | None = None, ax: Axes | None = None) -> Axes:
@@ -70,7 +70,7 @@ def plot_runs(runs: Mapping[str, xr.Dataset], *, tokens: slice | None = None, ax
     ax.set_ylabel("distance from the limit, median token")
     # Not by `label=`: matplotlib leaves out labels that begin with an underscore.
     as_data(*ax.legend(drawn.values(), drawn.keys(), fontsize="small").get_texts())
-    add_note(ax, "band: the middle 80 % of the tokens")
+    add_note(ax, f"band: the middle {_BAND * 100:.0f} % of the tokens")
     figure = "Curves of the median distance of the latent states from their limit, on a logarithmic axis, for"
     set_alt_text(ax, " ".join(filter(None, [figure, f"{len(runs)} runs.", *words])))
     return ax
@@ -85,10 +85,9 @@ def _check(runs: object) -> None:
 
 def _draw(ax: Axes, name: str, distance: xr.DataArray) -> tuple[Line2D, str]:
     """Draw one run; return its line and its description."""
-    known = distance.where(np.isfinite(distance)).values
-    median, low, high = np.percentile(known, [50, *_MIDDLE], axis=0)
-    iterations = distance["iteration"].values
-    shown = [np.where(values > 0, values, np.nan) for values in (median, low, high)]
+    found = median_distance(distance.to_dataset(name="distance"), band=_BAND)
+    median, iterations = found["median"].values, distance["iteration"].values
+    shown = [found[name].where(found[name] > 0).values for name in ("median", "low", "high")]
     (line,) = ax.plot(iterations, shown[0], linewidth=1.8)
     ax.fill_between(iterations, shown[1], shown[2], color=line.get_color(), alpha=0.2, linewidth=0)
     return line, (

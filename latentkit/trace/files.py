@@ -90,13 +90,13 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
         reason = error if isinstance(error, FileError) else f"It cannot be read ({error.strerror})."
         raise TraceError(f"{path} is not a readable trace. {reason} Save the trace again.") from error
     try:
-        return check_trace(_unpack(_with_kind(packed)))
+        return check_trace(_unpack(_from_version_0_1(packed)))
     except Exception as error:  # a file without a checksum may hold anything
         raise TraceError(f"{path} is not a trace: {error}") from error
 
 
-def _with_kind(packed: xr.Dataset) -> xr.Dataset:
-    """Add the attribute ``kind`` to a file of version 0.1, which had none, from its variables."""
+def _from_version_0_1(packed: xr.Dataset) -> xr.Dataset:
+    """Translate a file of version 0.1: add the missing attribute ``kind``, replace a renamed definition."""
     if "kind" in packed.attrs or ("token_text" not in packed.variables and "lens" not in packed.variables):
         return packed
     if "iterations_used" in packed.variables:
@@ -105,7 +105,8 @@ def _with_kind(packed: xr.Dataset) -> xr.Dataset:
         kind = "layers"
     else:
         kind = "lens" if "lens" in packed.variables else "recurrence"
-    return packed.assign_attrs({"kind": kind, **packed.attrs})
+    renamed = {"definition": "difference"} if packed.attrs.get("definition") == "two_runs" else {}
+    return packed.assign_attrs({"kind": kind, **packed.attrs, **renamed})
 
 
 def _pack(trace: xr.Dataset) -> xr.Dataset:

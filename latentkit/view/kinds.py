@@ -35,18 +35,18 @@ class Grid:
         The kind, a key of `latentkit.trace.KINDS`.
     dims : (str, str)
         Rows and columns.
-    heading : mapping
+    texts : mapping
         Texts for the page: names of a row, a column and the axis; the initial colour map; and which token a
         readout predicts ("next", "own", or None without readouts).
     """
 
     name: str
     dims: tuple[str, str]
-    heading: Mapping[str, Any]
+    texts: Mapping[str, Any]
 
     def words(self) -> dict[str, Any]:
         """Kind and texts of the axes."""
-        return {"kind": self.name, **self.heading}
+        return {"kind": self.name, **self.texts}
 
     def ordered(self, trace: xr.Dataset, name: str) -> xr.DataArray:
         """Return a variable with the rows first, then the columns."""
@@ -56,8 +56,8 @@ class Grid:
         """Positions of the rows, their labels on the left and numbers on the right."""
         texts = [visible_token(str(text)) for text in trace["token_text"].values.tolist()]
         positions = trace[self.dims[0]].values.tolist()
-        beside = trace["position"].values.tolist() if "position" in trace.coords else positions
-        return {"rows": positions, "labels": texts, "beside": beside}
+        numbers = trace["position"].values.tolist() if "position" in trace.coords else positions
+        return {"rows": positions, "labels": texts, "numbers": numbers}
 
     def columns(self, trace: xr.Dataset) -> dict[str, Any]:
         """Positions of the columns, with their labels where they are not numbers."""
@@ -99,7 +99,7 @@ class _LayerGrid(Grid):
 
     def rows(self, trace: xr.Dataset) -> dict[str, Any]:
         layers = trace["layer"].values.tolist()
-        return {"rows": layers, "labels": layer_names(select_layers(trace)), "beside": layers}
+        return {"rows": layers, "labels": layer_names(select_layers(trace)), "numbers": layers}
 
     def columns(self, trace: xr.Dataset) -> dict[str, Any]:
         count = trace.sizes["generated_token"]
@@ -127,14 +127,14 @@ _TRACE: dict[str, Any] = {
     "row": "Token", "rowPlural": "Tokens", "column": "Iteration", "axis": "Iterations at Test Time",
     "map": "viridis",
 }  # fmt: skip
-_RECURRENCE = Grid("recurrence", ("token", "iteration"), {**_TRACE, "guess": "next"})
-_DECODING = Grid("decoding", ("generated_token", "iteration"), {**_TRACE, "guess": "own"})
+_RECURRENCE = Grid("recurrence", ("token", "iteration"), {**_TRACE, "predicts": "next"})
+_DECODING = Grid("decoding", ("generated_token", "iteration"), {**_TRACE, "predicts": "own"})
 _LAYERS = _LayerGrid(
     "layers",
     ("layer", "generated_token"),
     {
         "row": "Layer", "rowPlural": "Layers", "column": "Generated token", "axis": "Generated Token",
-        "map": "YlOrRd", "guess": None,
+        "map": "YlOrRd", "predicts": None,
     },
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError
 from latentkit.measure import trace_floor
+from latentkit.trace import trace_kind
 from latentkit.view.layers import select_layers
 from latentkit.view.selection import select_distance
 
@@ -47,6 +48,7 @@ def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[floa
     >>> trace = xr.Dataset(
     ...     {"distance": (("token", "iteration"), [[20.0, 4.0, 0.0]])},
     ...     coords={"token_text": ("token", ["a"])},
+    ...     attrs={"kind": "recurrence"},
     ... )
     >>> color_limits(trace, trace * 2)
     (4.0, 40.0)
@@ -54,7 +56,7 @@ def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[floa
     if not traces:
         msg = "`color_limits` needs at least one result, got none. Pass those whose figures you compare."
         raise ArgumentError(msg)
-    if "layer" in getattr(traces[0], "dims", ()) and tokens is None:
+    if trace_kind(traces[0]).name == "layers" and tokens is None:
         values = [select_layers(trace) for trace in traces]
     else:
         values = [select_distance(trace, tokens=tokens) for trace in traces]

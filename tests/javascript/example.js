@@ -23,7 +23,7 @@ export function example() {
     name: "made up",
     rows: [5, 6, 7],
     labels: [" x", " a", "=1+1"],
-    beside: [5, 6, 7],
+    numbers: [5, 6, 7],
     columns: [0, 1, 2, 3],
     columnLabels: null,
     limit: null,
@@ -44,7 +44,7 @@ export function example() {
     column: "Iteration",
     axis: "Iterations at Test Time",
     map: "viridis",
-    guess: "next",
+    predicts: "next",
     variables: [
       { name: "distance", label: "Distance", meaning: "‖s − s*‖", units: "", log: true },
       { name: "entropy", label: "Entropy", meaning: "entropy of the readout", units: "nats", log: false },
@@ -60,7 +60,7 @@ export function layers(names = ["layers 3", "layers 29"]) {
   const panel = {
     ...example().panels[0],
     rows: [3, 29],
-    beside: [3, 29],
+    numbers: [3, 29],
     labels: names,
     columns: [0, 1],
     columnLabels: ["Gen0 “ a”", "Gen1 “ b”"],
@@ -69,7 +69,7 @@ export function layers(names = ["layers 3", "layers 29"]) {
     readout: undefined,
   };
   const variables = [{ name: "kl", label: "KL", meaning: "", units: "nats", log: false }];
-  const words = { kind: "layers", row: "Layer", rowPlural: "Layers", column: "Generated token", guess: null };
+  const words = { kind: "layers", row: "Layer", rowPlural: "Layers", column: "Generated token", predicts: null };
   return { ...example(), ...words, rules: [], variables, panels: [panel] };
 }
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentkit.models.depth import unrolled_model
 from latentkit.models.unrolled import UnrolledModel
-from latentkit.run.arguments import check_token_ids, seed_or_none, whole_number
+from latentkit.run.arguments import check_token_ids, iteration_count, seed_or_none, whole_number
 from latentkit.run.layers.arguments import check_names, checked_continuation, chosen_layers, is_several
 from latentkit.run.layers.continuation import LayerRun, refuse_too_large
 from latentkit.run.layers.table import Definition, finished_values, layer_dataset
@@ -120,7 +120,7 @@ def prepare(
     """Check the arguments that all comparisons share, and encode the prompts."""
     check_names(divergence, units)
     if iterations is not None:
-        iterations = whole_number("iterations", iterations, least=1)
+        iterations = iteration_count("iterations", iterations)
     seed = seed_or_none(seed)
     given = None if continuation is None else checked_continuation(list(continuation))
     new_tokens = whole_number("new_tokens", new_tokens, least=1) if given is None else len(given)

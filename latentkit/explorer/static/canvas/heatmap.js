@@ -9,7 +9,7 @@ import { labelledPlaces } from "./labels.js";
 /**
  * @typedef {object} Labels Texts of a heatmap.
  * @property {string} title
- * @property {{ label: string, beside: number }[]} rows Texts on the left and numbers on the right.
+ * @property {{ label: string, number: number }[]} rows Texts on the left and numbers on the right.
  * @property {number[]} columns
  * @property {string[] | null} columnLabels
  * @property {string} axis
@@ -50,7 +50,7 @@ function letterSize({ rowHeight }) {
 
 /** @param {Box} box @param {Labels} labels */
 function labelled(box, labels) {
-  const positions = labels.rows.map(({ beside }) => beside);
+  const positions = labels.rows.map(({ number }) => number);
   return labelledPlaces(positions, box.rowHeight, letterSize(box) + 1);
 }
 
@@ -86,14 +86,14 @@ export function drawCells(context, box, cells, labels, theme) {
 function drawRowLabels(context, box, labels, theme) {
   context.font = font(letterSize(box));
   for (const place of labelled(box, labels)) {
-    const { label, beside } = labels.rows[place];
+    const { label, number } = labels.rows[place];
     const y = box.yOf(place);
     context.textAlign = "right";
     context.fillStyle = theme.text;
     context.fillText(fitted(context, label, box.left - 12), box.left - 7, y);
     context.textAlign = "left";
     context.fillStyle = theme.soft;
-    context.fillText(String(beside), box.right + 5, y);
+    context.fillText(String(number), box.right + 5, y);
   }
 }
 
@@ -201,13 +201,13 @@ function clearCoveredLabels(context, box, place, labels) {
  * @param {Theme} theme
  */
 function drawCursorLabels(context, box, place, { rows }, theme) {
-  const { label, beside } = rows[place];
+  const { label, number } = rows[place];
   const middle = box.yOf(place);
   context.font = font(12, "700");
   context.textBaseline = "middle";
   const parts = /** @type {[string, CanvasTextAlign, number, number][]} */ ([
     [label, "right", box.left - 7, box.left - 12],
-    [String(beside), "left", box.right + 5, 60],
+    [String(number), "left", box.right + 5, 60],
   ]);
   for (const [text, align, at, room] of parts) {
     context.textAlign = align;

@@ -137,7 +137,7 @@ export class CellControls {
     [first, last].forEach((row, index) => {
       showSlider(ends[index], row + offsetOf(panel.rows), rowLabel(this.view, panel, row));
     });
-    range.textContent = `${panel.beside[first]}–${panel.beside[last]}`;
+    range.textContent = `${panel.numbers[first]}–${panel.numbers[last]}`;
   }
 }
 

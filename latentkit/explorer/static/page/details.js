@@ -71,7 +71,7 @@ export class Details {
   showText(panel, row, column) {
     const { view } = this;
     const rows = view.rowsShown(panel).filter((each) => Math.abs(each - row) <= NEAR);
-    const ahead = view.data.guess === "next" ? 1 : 0;
+    const ahead = view.data.predicts === "next" ? 1 : 0;
     fill(
       this.text,
       rows.length + 1,

@@ -127,7 +127,7 @@ export class PanelPictures {
   /** @param {Frame} frame */
   layOut({ width, bar }) {
     const { view, panel, rows } = this;
-    const names = rows.map((row) => ({ label: panel.labels[row], beside: panel.beside[row] }));
+    const names = rows.map((row) => ({ label: panel.labels[row], number: panel.numbers[row] }));
     const context = context2d(this.background);
     context.font = font(12, "700"); // as wide as under the cursor
     const widest = Math.max(...names.map(({ label }) => context.measureText(label).width));

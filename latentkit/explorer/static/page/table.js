@@ -49,7 +49,7 @@ function cells(view, panel, row, column) {
   const known = best ? [`“${best.text}”`, formatPercent(best.probability)] : ["unknown", "unknown"];
   const stop = view.hasTokens ? view.stopOf(panel, row) : null;
   return [
-    String(panel.beside[row]),
+    String(panel.numbers[row]),
     `“${panel.labels[row]}”`,
     ...values,
     ...(panel.readout ? known : []),

@@ -28,7 +28,7 @@ export function rowName(view, panel, row) {
  * @param {View} view @param {Panel} panel @param {number} row
  */
 export function rowLabel(view, panel, row) {
-  const [number, text] = [panel.beside[row], panel.labels[row]];
+  const [number, text] = [panel.numbers[row], panel.labels[row]];
   if (view.hasTokens) return `${number} “${text}”`;
   return namesRepeatNumbers(panel) ? String(number) : `${number} (${text})`;
 }
@@ -39,7 +39,7 @@ export function rowLabel(view, panel, row) {
  */
 function namesRepeatNumbers(panel) {
   const names = panel.labels.map((label, row) =>
-    label.endsWith(` ${panel.beside[row]}`) ? label.slice(0, -String(panel.beside[row]).length) : null,
+    label.endsWith(` ${panel.numbers[row]}`) ? label.slice(0, -String(panel.numbers[row]).length) : null,
   );
   return panel.labels.length > 1 && names[0] !== null && names.every((name) => name === names[0]);
 }
@@ -74,7 +74,7 @@ export function pictureTitle(view, panel) {
 
 /** @param {View} view */
 export function predictedToken(view) {
-  return view.data.guess === "next" ? "next token" : "token";
+  return view.data.predicts === "next" ? "next token" : "token";
 }
 
 /**
@@ -105,7 +105,7 @@ export function readoutCaption(view, panel, row, column) {
 /** @param {View} view @param {Panel} panel @param {number} column */
 export function textCaption(view, panel, column) {
   const where = columnName(view, panel, column);
-  return view.data.guess === "next"
+  return view.data.predicts === "next"
     ? `Likeliest next tokens if stopped at ${where} (underlined: differs from the text): `
     : `Text if stopped at ${where} (underlined: another token was chosen): `;
 }

@@ -15,7 +15,7 @@ export function csv(view) {
   for (const panel of data.panels) {
     const lead = view.severalPanels ? [quoted(panel.name)] : [];
     for (const row of view.rowsShown(panel)) {
-      const start = [...lead, panel.beside[row], quoted(panel.labels[row])];
+      const start = [...lead, panel.numbers[row], quoted(panel.labels[row])];
       view.rowValues(panel, panel.variables[variable.name], row).forEach((value, column) => {
         lines.push([...start, panel.columns[column], Number.isNaN(value) ? "" : value].join(","));
       });

@@ -31,7 +31,7 @@
  * @property {string} name
  * @property {number[]} rows Positions.
  * @property {string[]} labels Text of each row.
- * @property {number[]} beside Number of each row that readers see.
+ * @property {number[]} numbers Number of each row that readers see.
  * @property {number[]} columns Positions.
  * @property {string[] | null} columnLabels
  * @property {number | null} limit Column whose distance is 0 by construction.
@@ -48,7 +48,7 @@
  * @property {string} column
  * @property {string} axis Label of the axis of columns.
  * @property {string} map Default colour map.
- * @property {"next" | "own" | null} guess Token that a readout predicts, null for layers.
+ * @property {"next" | "own" | null} predicts Token that a readout predicts, null for layers.
  * @property {Variable[]} variables
  * @property {Rule[]} rules
  * @property {Record<string, Uint8Array>} maps Colour maps: 256 times red, green and blue.

@@ -44,7 +44,7 @@ export class View {
   }
 
   get hasTokens() {
-    return this.data.guess !== null;
+    return this.data.predicts !== null;
   }
 
   get severalPanels() {
