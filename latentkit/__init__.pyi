@@ -41,11 +41,13 @@ from .run import run_lens as run_lens
 from .run import run_local_contraction as run_local_contraction
 from .run import run_path_independence as run_path_independence
 from .run import run_recurrence as run_recurrence
+from .run import run_sweep as run_sweep
 from .sliders import slide as slide
 from .trace import examples as examples
 from .trace import open_example as open_example
 from .trace import open_trace as open_trace
 from .trace import save_trace as save_trace
+from .trace import select_prompt as select_prompt
 from .view import color_limits as color_limits
 
 __version__: str

@@ -1,4 +1,4 @@
-"""The command line: `latentkit lab | doctor | evaluate | train`.
+"""The command line: `latentkit lab | doctor | evaluate | sweep | train`.
 
 Each command imports what it needs, so `latentkit --help` and error messages are fast.
 """
@@ -224,10 +224,18 @@ def _train(argv: list[str]) -> int:
     return cli.main(argv) or 0
 
 
+def _sweep(argv: list[str]) -> int:
+    """Run one function on many prompts of a table; see `latentkit sweep --help`."""
+    from latentkit.run.sweep import cli
+
+    return cli.main(argv)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "lab": _lab,
     "doctor": _doctor,
     "evaluate": _evaluate,
+    "sweep": _sweep,
     "train": _train,
 }
 

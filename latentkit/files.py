@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows
     _CAN_LOCK = False
 
-__all__ = ["write_file"]
+__all__ = ["lock_file", "write_file"]
 
 _ABANDONED_AFTER = 3600.0  # seconds; used if files cannot be locked
 
@@ -68,6 +68,31 @@ def write_file(path: str | os.PathLike[str], data: bytes | str) -> Path:
             "Free some space, or pass a path in a folder that can be written to."
         ) from error
     return Path(path)
+
+
+def lock_file(path: Path) -> IO[bytes] | None:
+    """Lock a file, created if there is none, for as long as it stays open.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which stays empty. Systems without locks never refuse it.
+
+    Returns
+    -------
+    file or None
+        None if another process holds the lock.
+    """
+    file = path.open("ab")
+    if _CAN_LOCK:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        except OSError:  # some network file systems have no locks
+            pass
+    return file
 
 
 @contextmanager

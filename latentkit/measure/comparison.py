@@ -8,6 +8,7 @@ import xarray as xr
 from latentkit import criteria
 from latentkit.errors import TraceError
 from latentkit.measure.components import states
+from latentkit.measure.groups import compare_groups
 from latentkit.measure.interval import mean_interval
 from latentkit.measure.settling import RELATIVE, settling_iteration
 
@@ -28,7 +29,9 @@ def compare_settling(
     ----------
     trace, other : Dataset [seed, token, iteration]
         Traces with the same number of tokens and the same seeds: two prompts of the same shape, two models on
-        one prompt, or a run with and without a perturbation. Without ``seed`` there is no interval.
+        one prompt, or a run with and without a perturbation. Without ``seed`` there is no interval. Or two
+        sweeps, such as two groups of the prompts of one: `measure.groups.compare_groups` says what is
+        returned for these, which are not paired.
     relative, threshold : float
         As for `settling_iteration`.
     confidence : float
@@ -63,6 +66,8 @@ def compare_settling(
     >>> found.difference.values.round(1).tolist(), found.later.values.tolist()
     ([12.3], ['first'])
     """
+    if "sweep" in {each.attrs.get("kind") for each in (trace, other)}:
+        return compare_groups(trace, other, relative=relative, threshold=threshold, confidence=confidence)
     both = [settling_iteration(each, relative=relative, threshold=threshold) for each in (trace, other)]
     _check_same(both[0], both[1])
     last = [int(each["distance"]["iteration"].values[-1]) for each in (trace, other)]

@@ -9,10 +9,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from latentkit.errors import ArgumentError
 from latentkit.measure import mean_interval, settling_iteration
 from latentkit.measure.settling import RELATIVE
 from latentkit.plot.alt import set_alt_text
+from latentkit.plot.groups import plot_groups
 from latentkit.plot.rows import add_note, axes_size, label_iterations, label_tokens, need_axes, new_axes
+from latentkit.trace import trace_kind
 from latentkit.view.convergence import describe_token
 from latentkit.view.selection import select_seeds
 
@@ -27,19 +30,23 @@ def plot_settling(
     tokens: slice | None = None,
     relative: float = RELATIVE,
     threshold: float | None = None,
+    by: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the settling iteration of each token as a bar, in the order of the text.
+    """Draw the settling iteration of each token as a bar, in the order of the text; of a sweep, by prompt.
 
     Parameters
     ----------
     trace : Dataset
         A trace from ``run_recurrence``. With a dimension ``seed`` a bar is the mean over the seeds, with its
-        95 % interval.
+        95 % interval. Of a sweep each prompt is a point, the mean over its tokens, and each row shows the
+        mean over prompts with its 95 % interval.
     tokens : slice, optional
         As for `plot_convergence`.
     relative, threshold : float, optional
         When a token counts as settled, as for `measure.settling_iteration`.
+    by : str, optional
+        For a sweep: the label of the prompts whose values are the rows. By default one row holds all.
     ax : Axes, optional
         Axes to draw in. By default a new figure, with a height that suits the number of tokens.
 
@@ -55,6 +62,11 @@ def plot_settling(
         As `plot_convergence` and `measure.settling_iteration`.
     """
     need_axes(ax)
+    if trace_kind(trace).name == "sweep":
+        return plot_groups(trace, tokens=tokens, relative=relative, threshold=threshold, by=by, ax=ax)
+    if by is not None:
+        msg = f"by is {by!r}, which names a label of the prompts of a sweep; this is one trace. Pass by=None."
+        raise ArgumentError(msg)
     shown = select_seeds(trace, tokens=tokens)
     settled = settling_iteration(
         shown.to_dataset(name="distance").assign_attrs(trace.attrs), relative=relative, threshold=threshold

@@ -10,6 +10,7 @@ from latentkit.run.layers import (
     run_layer_lens,
 )
 from latentkit.run.recurrence import run_lens, run_local_contraction, run_path_independence, run_recurrence
+from latentkit.run.sweep import run_sweep
 
 __all__ = [
     "INTERVENTIONS",
@@ -23,4 +24,5 @@ __all__ = [
     "run_local_contraction",
     "run_path_independence",
     "run_recurrence",
+    "run_sweep",
 ]

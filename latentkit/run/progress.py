@@ -80,6 +80,10 @@ class Progress:
             yield i
             self._bar.update()
 
+    def advance(self, count: int) -> None:
+        """Advance the bar by some units of work."""
+        self._bar.update(count)
+
     def show(self, text: str) -> None:
         """Write a text beside the bar."""
         self._bar.set_postfix_str(text, refresh=False)

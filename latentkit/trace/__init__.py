@@ -10,6 +10,7 @@ from latentkit.trace.checking import check_trace, need_dim, trace_kind
 from latentkit.trace.files import open_trace, save_trace
 from latentkit.trace.kinds import KINDS, Kind, Variable, build_trace
 from latentkit.trace.shipped import examples, open_example
+from latentkit.trace.stores import select_prompt
 
 __all__ = [
     "KINDS",
@@ -22,5 +23,6 @@ __all__ = [
     "open_example",
     "open_trace",
     "save_trace",
+    "select_prompt",
     "trace_kind",
 ]

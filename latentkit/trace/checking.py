@@ -57,6 +57,12 @@ def check_trace(trace: xr.Dataset) -> xr.Dataset:
         other dimensions or another dtype.
     """
     kind = trace_kind(trace)
+    if kind.name == "sweep":
+        of = trace_kind(xr.Dataset(attrs={"kind": trace.attrs.get("of")}))
+        present = {name: each for name, each in of.variables(trace.attrs).items() if name in trace.variables}
+        for name, variable in present.items():
+            _check_variable(kind, name, variable, trace[name].isel(prompt=0, missing_dims="ignore"))
+        return trace
     table = kind.variables(trace.attrs)
     if missing := [name for name, one in table.items() if one.required and name not in trace.variables]:
         msg = (

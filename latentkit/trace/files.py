@@ -19,6 +19,7 @@ from latentkit.errors import FileError, TraceError
 from latentkit.files import write_file
 from latentkit.netcdf import read_netcdf, to_netcdf
 from latentkit.trace.checking import check_trace, trace_kind
+from latentkit.trace.stores import is_store, open_store
 
 __all__ = ["open_trace", "save_trace"]
 
@@ -54,22 +55,29 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if not path.parent.is_dir():
         msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
         raise TraceError(msg)
-    packed = _pack(check_trace(trace))
+    if check_trace(trace).attrs["kind"] == "sweep":
+        msg = (
+            "A sweep is on disk already. Copy the folder of its store, or save one of its traces: "
+            "select_prompt(sweep, 0)."
+        )
+        raise TraceError(msg)
+    packed = _pack(trace)
     return write_file(path, to_netcdf(packed, _compression(packed)))
 
 
 def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a trace that `save_trace` wrote; neither torch nor the model is needed.
+    """Open a trace that `save_trace` wrote, or a store of `run_sweep`; neither torch nor the model is needed.
 
     Parameters
     ----------
     path : path
-        The file.
+        The file, or the folder of the store.
 
     Returns
     -------
     Dataset
-        Identical to what was saved, held in memory; the file is closed.
+        Identical to what was saved, held in memory; the file is closed. The variables of a store are read
+        when they are used.
 
     Raises
     ------
@@ -81,6 +89,8 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
     The checksum at the end of the file is compared first. Files of version 0.1 have none and open as well.
     """
     path = Path(path)
+    if is_store(path):
+        return open_store(path)
     if not path.is_file():
         msg = f"There is no file {path}. Pass the path that `save_trace` returned."
         raise TraceError(msg)

@@ -240,6 +240,7 @@ KINDS: dict[str, Kind] = {
         Kind("contraction", "run_local_contraction", _CONTRACTION),
         Kind("path_independence", "run_path_independence", _PATH_INDEPENDENCE),
         Kind("problems", "run_problems", _PROBLEMS),
+        Kind("sweep", "run_sweep", {}),  # the table of the kind that its attribute ``of`` names
     )
 }
 

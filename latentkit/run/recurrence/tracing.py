@@ -31,9 +31,9 @@ from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.perturbation import Perturbation
-from latentkit.run.recurrence.trajectory import Trajectory, exit_probabilities, iterate, measured, readouts
+from latentkit.run.recurrence.trajectory import trace_starts
 
-__all__ = ["run_recurrence"]
+__all__ = ["check_limit", "check_starts", "refuse_too_large", "run_recurrence", "trace_of_starts"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -135,12 +135,12 @@ def run_recurrence(
     if new_tokens:
         need_causal(model, "it cannot generate text token by token. Pass new_tokens=0")
     readout_top = whole_number("readout_top", readout_top, least=0, most=model.vocab_size)
-    limit = _limit(model, limit, iterations)
-    starts = _starts(model, seed, seeds, initial_state=initial_state, new_tokens=new_tokens)
+    limit = check_limit(model, limit, iterations)
+    starts = check_starts(model, seed, seeds, initial_state=initial_state, new_tokens=new_tokens)
     keep_states = flag("keep_states", keep_states)
     ids = encode(model.tokenizer, prompt, system=system, chat=chat)
     check_token_ids(model, ids, new_tokens)
-    _refuse_too_large(
+    refuse_too_large(
         model, len(ids) + new_tokens, iterations, readout_top, keep_states=keep_states, seeds=len(starts)
     )
     given = None
@@ -156,42 +156,55 @@ def run_recurrence(
         kick = None
         if perturb is not None:
             kick = Perturbation.from_argument(perturb, limit=limit, tokens=len(sequence))
-        context = model.embed(torch.tensor([sequence]))
-        found: list[Arrays] = []
-        reached = limit
-        for each in starts:
-            state = model.initial_state(context, each) if given is None else given[None]
-            run = iterate(model, context, state, bar, iterations=iterations, limit=limit, perturbation=kick)
-            arrays = _arrays(model, context, run, readout_top, bar, keep_states=keep_states)
-            if not (bar.stopped and found):  # an unfinished seed has another shape
-                found.append(arrays)
-                reached = run.reached
-            if bar.stopped:
-                break
+        found, reached = trace_starts(
+            model,
+            model.embed(torch.tensor([sequence])),
+            starts,
+            bar,
+            iterations=iterations,
+            limit=limit,
+            readout_top=readout_top,
+            keep_states=keep_states,
+            given=given,
+            perturbation=kick,
+        )
         finished = None if seeds is None else starts[: len(found)]
         if bar.stopped:
             _warn_of_interrupt(finished, found[0], reached)
         attrs = {
-            **provenance(model),
-            "seed": "along the dimension seed"
-            if seeds is not None
-            else seed_attribute(model, seed, initial_state),
+            "seed": seed_attribute(model, seed, initial_state),
             "limit": reached,
             "interrupted": int(bar.stopped),
             "prompt": prompt_json(prompt, system=system, chat=chat, new_tokens=new_tokens),
             **({} if kick is None else {"perturb": kick.to_json()}),
         }
-        arrays = found[0]
-        if finished is not None:
-            arrays = {name: np.stack([each[name] for each in found]) for name in arrays}
-            arrays["seed"] = np.array(finished)
-        arrays |= {
-            **token_labels(model.tokenizer, sequence),
-            "token": np.arange(len(sequence)),
-            "is_generated": np.arange(len(sequence)) >= len(ids),
-            "iteration": np.arange(arrays["distance"].shape[-1]),
-        }
-        return _labelled(model, arrays, attrs)
+        rows = [{name: values[0] for name, values in start.items()} for start in found]
+        return trace_of_starts(model, rows, sequence, attrs, prompt_tokens=len(ids), seeds=finished)
+
+
+def trace_of_starts(
+    model: RecurrentModel[Any],
+    found: Sequence[Arrays],
+    sequence: Sequence[int],
+    attrs: Mapping[str, Any],
+    *,
+    prompt_tokens: int,
+    seeds: Sequence[int | None] | None,
+) -> xr.Dataset:
+    """Return the trace of one sequence from its variables of each start; ``seeds`` None: of one start."""
+    arrays = dict(found[0])
+    attrs = {**provenance(model), **attrs}
+    if seeds is not None:
+        arrays = {name: np.stack([each[name] for each in found]) for name in arrays}
+        arrays["seed"] = np.array(seeds)
+        attrs["seed"] = "along the dimension seed"
+    arrays |= {
+        **token_labels(model.tokenizer, sequence),
+        "token": np.arange(len(sequence)),
+        "is_generated": np.arange(len(sequence)) >= prompt_tokens,
+        "iteration": np.arange(arrays["distance"].shape[-1]),
+    }
+    return _labelled(model, arrays, attrs)
 
 
 def _labelled(model: RecurrentModel[Any], arrays: Arrays, attrs: Mapping[str, Any]) -> xr.Dataset:
@@ -208,18 +221,8 @@ def _labelled(model: RecurrentModel[Any], arrays: Arrays, attrs: Mapping[str, An
     return trace
 
 
-def _arrays(
-    model: RecurrentModel[Any], context: Any, run: Trajectory, top: int, bar: Progress, *, keep_states: bool
-) -> Arrays:
-    """Return the variables of one seed."""
-    arrays = measured(model, run, keep_states=keep_states)
-    if hasattr(model, "exit_probability"):
-        arrays |= exit_probabilities(model, context, run)
-    return arrays if not top or bar.stopped else arrays | readouts(model, context, run, top, bar)
-
-
-def _starts(
-    model: RecurrentModel[Any], seed: Any, seeds: Any, *, initial_state: Any, new_tokens: int
+def check_starts(
+    model: RecurrentModel[Any], seed: Any, seeds: Any, *, initial_state: Any = None, new_tokens: int = 0
 ) -> list[int | None]:
     """Return the checked seeds of all initial states; one where the state is given."""
     if initial_state is not None and new_tokens:
@@ -242,12 +245,13 @@ def _starts(
 
 
 def _warn_of_interrupt(seeds: list[int | None] | None, first: Arrays, reached: int) -> None:
-    what = f"iterations 0 to {first['distance'].shape[1] - 1}, its limit is {reached}"
+    what = f"iterations 0 to {first['distance'].shape[-1] - 1}, its limit is {reached}"
     of = "" if seeds is None else f" (seeds kept: {seeds})"
     warnings.warn(f"Interrupted: the trace holds {what}{of}.", stacklevel=3)
 
 
-def _limit(model: RecurrentModel[Any], limit: int | None, iterations: int) -> int:
+def check_limit(model: RecurrentModel[Any], limit: int | None, iterations: int) -> int:
+    """Return the checked iteration of the limit."""
     if limit is None:
         return max(128, iterations) if facts_of(model).trained_iterations is None else iterations
     limit = iteration_count("limit", limit, or_none=", or None for max(128, iterations)")
@@ -260,7 +264,7 @@ def _limit(model: RecurrentModel[Any], limit: int | None, iterations: int) -> in
     return limit
 
 
-def _refuse_too_large(
+def refuse_too_large(
     model: RecurrentModel[Any], tokens: int, iterations: int, top: int, *, keep_states: bool, seeds: int
 ) -> None:
     """Estimate the raw states, the arrays of the trace, and a few readouts."""

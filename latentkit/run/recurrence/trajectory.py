@@ -1,7 +1,8 @@
-"""The states of one sequence, iteration by iteration, with their measurements and readouts."""
+"""The states of sequences of one length, iteration by iteration, with their measurements and readouts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from latentkit.run.progress import Progress
 from latentkit.run.readouts import empty_readouts, not_finite, readout_statistics
 from latentkit.run.recurrence.perturbation import Perturbation
 
-__all__ = ["Trajectory", "exit_probabilities", "iterate", "measured", "readouts"]
+__all__ = ["Trajectory", "iterate", "measured", "readouts", "trace_starts"]
 
 _CHUNK_BYTES = 64 * 2**20  # size of the normalised states in memory at a time
 
@@ -24,13 +25,13 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Raw states of one sequence.
+    """Raw states of sequences of one length.
 
     Attributes
     ----------
-    states : Tensor [iteration, token, hidden]
+    states : Tensor [iteration, batch, token, hidden]
         x_0 … x_n.
-    last : Tensor [1, token, hidden]
+    last : Tensor [batch, token, hidden]
         The state at the limit.
     reached : int
         The iteration of ``last``.
@@ -60,14 +61,14 @@ def iterate(
     """
     perturb = perturbation or Perturbation.none()
     state = perturb(state, 0)
-    states = state.new_empty(iterations + 1, *state.shape[1:])
-    states[0] = state[0]
+    states = state.new_empty(iterations + 1, *state.shape)
+    states[0] = state
     reached = 0
     with bar.stop_on_interrupt():
         for i in bar.until_stopped(range(1, limit + 1)):
             after = perturb(model.step(state, context), i)
             if i <= iterations:
-                states[i] = after[0]
+                states[i] = after
             state, reached = after, i
     kept = states[: min(reached, iterations) + 1]
     if not torch.isfinite(state).all():
@@ -77,13 +78,16 @@ def iterate(
 
 
 def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) -> Arrays:
-    """Return distances to the limit, step sizes and step cosines, computed in chunks of iterations."""
+    """Return distances to the limit, step sizes and step cosines [batch, token, iteration].
+
+    They are computed in chunks of iterations; with ``keep_states`` also the normalised states.
+    """
     target = model.normalise(run.last).float()
-    count, tokens, hidden = run.states.shape
-    size = max(1, _CHUNK_BYTES // (4 * tokens * hidden))
-    distance, step_size, step_cosine = (torch.full((count, tokens), torch.nan) for _ in range(3))
-    kept = torch.empty(count, tokens, hidden) if keep_states else None
-    for first in range(0, count, size):
+    shape = run.states.shape
+    size = max(1, _CHUNK_BYTES // (4 * shape[1:].numel()))
+    distance, step_size, step_cosine = (torch.full(shape[:-1], torch.nan) for _ in range(3))
+    kept = torch.empty(shape) if keep_states else None
+    for first in range(0, shape[0], size):
         before = max(0, first - 2)  # the first steps of a chunk need the two states before it
         latents = model.normalise(run.states[before : first + size]).float()
         chunk = slice(first, first + size)
@@ -98,24 +102,65 @@ def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) 
     found = {"distance": distance, "step_size": step_size, "step_cosine": step_cosine}
     if kept is not None:
         found["state"] = kept
-    return {name: values.numpy().swapaxes(0, 1) for name, values in found.items()}
+    return {name: np.moveaxis(values.numpy(), 0, 2) for name, values in found.items()}
 
 
 def exit_probabilities(model: Any, context: Any, run: Trajectory) -> Arrays:
     """Return what the gate says of each state; NaN at the start, where no loop has run."""
-    found = [torch.full((run.states.shape[1],), torch.nan)]
-    found += [model.exit_probability(state[None], context)[0].float().cpu() for state in run.states[1:]]
-    return {"exit_probability": torch.stack(found, dim=1).numpy()}
+    found = [torch.full(run.states.shape[1:3], torch.nan)]
+    found += [model.exit_probability(state, context).float().cpu() for state in run.states[1:]]
+    return {"exit_probability": torch.stack(found, dim=2).numpy()}
 
 
 def readouts(model: RecurrentModel[Any], context: Any, run: Trajectory, top: int, bar: Progress) -> Arrays:
     """Return the readouts at every iteration, with one of them in memory at a time."""
-    count, tokens, _ = run.states.shape
-    found = empty_readouts((tokens, count), top=top)
+    count, batch, tokens, _ = run.states.shape
+    found = empty_readouts((batch, tokens, count), top=top)
     with bar.stop_on_interrupt():
-        reference = criteria.log_softmax(model.readout(run.last, context)[0].float())
+        reference = criteria.log_softmax(model.readout(run.last, context).float())
         for i in bar.until_stopped(range(count)):
-            log_probs = criteria.log_softmax(model.readout(run.states[i : i + 1], context)[0].float())
+            log_probs = criteria.log_softmax(model.readout(run.states[i], context).float())
             for name, values in readout_statistics(log_probs, reference, top=top).items():
-                found[name][:, i] = values
+                found[name][:, :, i] = values
     return found
+
+
+def trace_starts(
+    model: RecurrentModel[Any],
+    context: Any,
+    starts: Sequence[int | None],
+    bar: Progress,
+    *,
+    iterations: int,
+    limit: int,
+    readout_top: int,
+    keep_states: bool,
+    given: Tensor | None = None,
+    perturbation: Perturbation | None = None,
+) -> tuple[list[Arrays], int]:
+    """Trace the sequences of a context from every start, one start after the other.
+
+    Returns
+    -------
+    tuple of (list of dict of str to array [batch, token, iteration, ...], int)
+        The variables of each start, and the iteration of the limit. After an interrupt only the finished
+        starts are returned, or the finished part of the first one.
+    """
+    found: list[Arrays] = []
+    reached = limit
+    for start in starts:
+        state = model.initial_state(context, start) if given is None else given[None]
+        run = iterate(
+            model, context, state, bar, iterations=iterations, limit=limit, perturbation=perturbation
+        )
+        arrays = measured(model, run, keep_states=keep_states)
+        if hasattr(model, "exit_probability"):
+            arrays |= exit_probabilities(model, context, run)
+        if readout_top and not bar.stopped:
+            arrays |= readouts(model, context, run, readout_top, bar)
+        if not (bar.stopped and found):  # an unfinished start has another shape
+            found.append(arrays)
+            reached = run.reached
+        if bar.stopped:
+            break
+    return found, reached
