@@ -89,11 +89,13 @@ def test_the_place_among_the_others_is_what_took_longer():
         "Right. Of the 4 prompts, “safety” is number 2 from the slowest. If danger made no difference, each "
         "of them would have that rank with the same chance: once in 4 times by chance alone."
     )
-    assert str(exercise.check(2)) == (
-        "Not yet. It is not 2. Compare the mean of “safety” with each of the others."
+    assert str(exercise.check(3)) == (
+        "Not yet. It is not 3. Compare the mean of “safety” with each of the others."
     )
+    assert str(exercise.check(2)) == "Not yet. It is not 2. Did you count the prompt itself?"
     assert str(exercise.check(4)) == "Not yet. The answer is a whole number from 0 to 3; this is 4."
-    assert str(exercise.solution()).startswith("Solution. 1: a lamp. Of the 4 prompts,")
+    fastest = place_among_others(MEANS, "a cake")
+    assert str(fastest.check(0)) == "Not yet. It is not 0. This counts those with a smaller mean."
 
 
 @pytest.mark.parametrize(("name", "answer", "place"), [("a lamp", 0, "slowest"), ("a cake", 3, "fastest")])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Card", "Folded"]
+__all__ = ["Card", "Folded", "Steps"]
 
 _BOX = "border-left:4px solid {colour};padding:0.4em 0.9em;margin:0.3em 0;max-width:46rem;"
 
@@ -49,6 +50,32 @@ class Folded(Card):
         box = _BOX.format(colour=self.colour)
         summary = f'<summary style="cursor:pointer"><b>{html.escape(self.heading)}</b> (open me)</summary>'
         return f'<details style="{box}">{summary}<p>{_paragraphs(self.text)}</p></details>'
+
+
+class Steps:
+    """Several folded cards of one kind: hints that are opened one by one.
+
+    Parameters
+    ----------
+    heading : str
+        For example "Hint".
+    texts : sequence of str
+        One text per step.
+    """
+
+    def __init__(self, heading: str, texts: Sequence[str]) -> None:
+        self._cards = [
+            Folded(f"{heading} {number} of {len(texts)}", text) for number, text in enumerate(texts, start=1)
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._cards))
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self._cards))
+
+    def _repr_html_(self) -> str:
+        return "".join(card._repr_html_() for card in self._cards)
 
 
 def _paragraphs(text: str) -> str:

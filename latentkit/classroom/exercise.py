@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from latentkit.classroom.card import Card, Folded
+from latentkit.classroom.card import Card, Folded, Steps
 
 __all__ = ["Exercise", "whole_answer"]
 
@@ -24,20 +24,20 @@ class Exercise:
     ----------
     question : str
         The question.
-    clue : str
-        Text of `hint`: where to look, not the answer.
-    worked : str
-        Text of `solution`: the answer and how to find it.
+    clue : str or tuple of str
+        Text of `hint`: where to look, not the answer. Several texts are steps, opened one by one.
     judge : callable
         Takes an answer; returns whether it is right, and a message.
+    worked : str, optional
+        Text of `solution`, for exercises whose lesson has no solution cell.
 
     Examples
     --------
     >>> exercise = Exercise(
     ...     "How many legs has a cat?",
     ...     "Count the ones in front, then double.",
-    ...     "2 · 2 = 4.",
     ...     lambda answer: (answer == 4, "Two in front, two behind."),
+    ...     "2 · 2 = 4.",
     ... )
     >>> exercise.check(None)
     Not attempted yet. Put your answer in place of None and run the cell again. There is a hint.
@@ -48,9 +48,9 @@ class Exercise:
     """
 
     question: str
-    clue: str
-    worked: str
+    clue: str | tuple[str, ...]
     judge: Callable[[Any], Judgement]
+    worked: str = ""
 
     def check(self, answer: Any = None) -> Card:
         """Check an answer; explain what is wrong with a wrong one.
@@ -71,13 +71,13 @@ class Exercise:
         right, message = self.judge(answer)
         return Card("Right", message, "#2a7f3f") if right else Card("Not yet", message, "#b45309")
 
-    def hint(self) -> Folded:
-        """Return the hint, folded until it is opened."""
-        return Folded("Hint", self.clue)
+    def hint(self) -> Folded | Steps:
+        """Return the hint, folded until it is opened; several steps are folded one by one."""
+        return Folded("Hint", self.clue) if isinstance(self.clue, str) else Steps("Hint", self.clue)
 
     def solution(self) -> Folded:
         """Return the answer and how to find it, folded until it is opened."""
-        return Folded("Solution", self.worked)
+        return Folded("Solution", self.worked or "It stands in the solution cell of the lesson.")
 
     def __repr__(self) -> str:
         return f"Exercise: {self.question}"

@@ -1,4 +1,4 @@
-"""Exercise of lesson 1, made from the student's decoding."""
+"""Exercises of lesson 1, made from the student's decoding."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from latentkit.classroom.exercise import Exercise, Judgement, whole_answer
+from latentkit.classroom.values import Mistake, values_exercise
 from latentkit.errors import TraceError
 from latentkit.measure import answer_iteration
 from latentkit.view.decoding import select_decoding
 from latentkit.view.labels import visible_token
 
-__all__ = ["whole_text"]
+__all__ = ["decided_from", "right_at", "whole_text"]
 
 
 def whole_text(trace: xr.Dataset) -> Exercise:
@@ -52,7 +53,7 @@ def whole_text(trace: xr.Dataset) -> Exercise:
             earlier = f"they already were at iteration {number - 1}"
             return False, f"From iteration {number} on all tokens are the ones taken, but {earlier}."
         if number < answer:
-            return False, f"At iteration {answer - 1} {_mistake(trace, answer - 1)}"
+            return False, _too_early(trace, number)
         return True, (
             f"From iteration {answer} on the text is complete; of {passes[-1]} iterations, "
             f"{passes[-1] - answer} change no token."
@@ -64,13 +65,12 @@ def whole_text(trace: xr.Dataset) -> Exercise:
             "which iteration on is the token at every place the one that was taken?"
         ),
         clue=(
-            "Move the slider “Iteration” to its right end, where no border is dashed. Then go back one "
-            "iteration at a time until a border becomes dashed. The answer is one step to the right of that."
-        ),
-        worked=(
-            f"{answer}. In code: wrong = (trace.readout_id.isel(rank=0) != trace.token_id)"
-            '.any("generated_token"), and the answer is one more than the last iteration at which wrong is '
-            f"true.{_last(trace, answer, passes[0])}"
+            "One token that is still different is enough. Which token of the picture is the last to change?",
+            (
+                "Move the slider “Iteration” to its right end, where no border is dashed. Then go back one "
+                "iteration at a time until a border becomes dashed."
+            ),
+            "The answer is one step to the right of that iteration.",
         ),
         judge=judge,
     )
@@ -90,5 +90,93 @@ def _mistake(trace: xr.Dataset, iteration: int) -> str:
     return f"the token at place {place} is still “{said}”; the token taken is “{taken}”."
 
 
-def _last(trace: xr.Dataset, answer: int, first: int) -> str:
-    return f" At iteration {answer - 1} {_mistake(trace, answer - 1)}" if answer > first else ""
+def _too_early(trace: xr.Dataset, iteration: int) -> str:
+    if (_guesses(trace)[:, trace["iteration"].values.tolist().index(iteration)] != trace["token_id"]).any():
+        return f"At iteration {iteration} {_mistake(trace, iteration)}"
+    return f"At iteration {iteration} every token is the one taken, but a later iteration changes one again."
+
+
+def right_at(trace: xr.Dataset, *, iteration: int) -> Exercise:
+    """Ask how many tokens are already the ones taken if every token is stopped at an iteration.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_decoding``, with readouts.
+    iteration : int
+        The iteration.
+
+    Returns
+    -------
+    Exercise
+        The answer is a number of tokens.
+    """
+    ids = _guesses(trace)
+    taken = trace["token_id"].values
+    column = trace["iteration"].values.tolist().index(iteration)
+    right = int((ids[:, column] == taken).sum())
+    stays = int((ids[:, column:] == taken[:, None]).all(1).sum())
+    return values_exercise(
+        f"How many of the {taken.size} tokens are the ones taken at iteration {iteration}?",
+        right,
+        hints=(
+            "Two arrays of token ids are compared: the likeliest ones at the iteration, and the ones taken.",
+            (
+                "trace.readout_id has the dimensions generated_token, iteration and rank; rank 0 is the "
+                "likeliest."
+            ),
+            "(one == other).sum() counts equal entries; trace.token_id holds the tokens taken.",
+        ),
+        right=f"Of these, {stays} do not change any more afterwards.",
+        mistakes=[
+            Mistake(taken.size - right, "This counts the tokens that are different."),
+            Mistake(stays, "This counts only those that stay the same afterwards."),
+            Mistake(right / taken.size, "This is a share. The answer is a number of tokens."),
+            Mistake((ids[:, column] == taken).astype(float), "These are the single comparisons. Count them."),
+        ],
+        wrong=lambda _, value: f"It is not {value:g}.",
+    )
+
+
+def decided_from(trace: xr.Dataset) -> Exercise:
+    """Ask from which iteration on the top token of each place is the token taken.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_decoding``, greedy, without an exit, with readouts.
+
+    Returns
+    -------
+    Exercise
+        The answer has one number for each token.
+    """
+    wanted = answer_iteration(trace)
+    passes = trace["iteration"].values
+    equal = _guesses(trace) == trace["token_id"].values[:, None]
+    first = passes[equal.argmax(1)]
+    changed = _guesses(trace)[:, 1:] != _guesses(trace)[:, :-1]
+    return values_exercise(
+        "For each token: the first iteration from which its top token no longer changes.",
+        wanted,
+        hints=(
+            "Look for the last iteration at which the top token is still another one.",
+            "wrong = trace.readout_id.isel(rank=0) != trace.token_id is true there.",
+            (
+                'trace.iteration.where(wrong).max("iteration") is the last such iteration; it is missing '
+                "(NaN) for "
+                "a token that was never wrong."
+            ),
+        ),
+        right=f"The last token is decided at iteration {int(wanted.max())}.",
+        mistakes=[
+            Mistake(first, "These are the first iterations with the right token. Some change once more."),
+            Mistake(wanted - 1, "These are the last iterations with another token. Take the next ones."),
+            Mistake(
+                wanted.where(wanted > 0), "A token that was never wrong is decided from 0 on: fill in NaN."
+            ),
+            Mistake(changed.sum(1).astype(float), "This is how often the top token changes."),
+            Mistake(wanted.max(), "This is the last token of all. The answer has one number for each token."),
+        ],
+        wrong=lambda row, value: f"At token {row}, {value:g} is not the first iteration from which it stays.",
+    )

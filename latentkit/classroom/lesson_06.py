@@ -1,4 +1,4 @@
-"""Exercise of lesson 6, made from the student's decoding."""
+"""Exercises of lesson 6, made from the student's decoding."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import xarray as xr
 
+from latentkit.classroom.claims import Claim, claims_exercise
 from latentkit.classroom.exercise import Exercise, Judgement
+from latentkit.classroom.values import Mistake, values_exercise
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.measure import exit_iteration
+from latentkit.measure import answer_iteration, exit_iteration, share_interval
+from latentkit.view.exits import select_criteria
 
-__all__ = ["laxest_threshold"]
+__all__ = ["accuracy_claims", "cheapest_exits", "fixed_number", "laxest_threshold"]
 
 
 def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[float]) -> Exercise:
@@ -57,18 +60,17 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
         if not isinstance(given, (int, float)) or isinstance(given, bool) or given not in (0.0, *ordered):
             return False, f"The answer is one of {choice}, or 0 if there is none; this is {given!r}."
         if given > answer:
-            return False, f"At {ordered[first]:g}, {changed[first]} of the tokens already change."
-        if given < answer:
-            return (
-                False,
-                f"Up to {given:g} no token changes, but none changes at {answer:g} either.",
+            count = changed[ordered.index(given)]
+            told = (
+                f"{count} of the tokens change"
+                if count
+                else "no token changes, but one does at a smaller one"
             )
+            return False, f"At {given:g}, {told}."
+        if given < answer:
+            return False, f"Up to {given:g} no token changes, but a larger threshold has this property, too."
         return True, _verdict(first, ordered, saved)
 
-    listed = ", ".join(
-        f"{each:g}: {count} changed, {part:.0%} saved"
-        for each, count, part in zip(ordered, changed, saved, strict=True)
-    )
     return Exercise(
         question=(
             f"Take the criterion {criterion!r} and the thresholds {choice}. Which is the largest of them "
@@ -76,13 +78,15 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
             "Answer 0 if even the smallest changes a token."
         ),
         clue=(
-            f"lk.exit_iteration(trace, {criterion!r}, thresholds).same_token says for every threshold and "
-            'token whether the likeliest token is the same; .all("generated_token") combines all of them.'
-        ),
-        worked=(
-            f"{answer:g}. In code: same = lk.exit_iteration(trace, {criterion!r}, thresholds)"
-            '.same_token.all("generated_token"), thresholds from small to large, and the answer stands just '
-            f"before the first False.\n{listed}."
+            "Start with the smallest threshold and go up. Stop at the first one that changes any token.",
+            (
+                f"lk.exit_iteration(trace, {criterion!r}, thresholds).same_token says for every "
+                "threshold and token whether the likeliest token is the same."
+            ),
+            (
+                'same_token.all("generated_token") is true where no token changes. The answer is the '
+                "threshold just before the first False."
+            ),
         ),
         judge=judge,
     )
@@ -93,3 +97,138 @@ def _verdict(first: int, ordered: list[float], saved: list[float]) -> str:
         return "Even the smallest changes a token: here, every saving changes the text."
     spared = f"{saved[first - 1]:.0%} of the iterations"
     return f"With {ordered[first - 1]:g} no token changes, and {spared} are saved."
+
+
+def fixed_number(trace: xr.Dataset, criterion: str) -> Exercise:
+    """Ask for the smallest number of iterations for all tokens that pays no more than a criterion does.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_decoding`` without an exit, with readouts.
+    criterion : str
+        An exit criterion, with its default threshold.
+
+    Returns
+    -------
+    Exercise
+        The answer is a number of iterations.
+    """
+    exits = exit_iteration(trace, criterion)
+    paid = float(exits["kl"].mean())
+    fixed: Any = trace["kl"].mean("generated_token")
+    passes = fixed["iteration"]
+    needed = int(passes[(fixed <= paid).values][0])
+    mean = float(exits["exit_iteration"].mean())
+    worst: Any = trace["kl"].max("generated_token")
+    told = f"{criterion!r} runs {mean:.1f} iterations in the mean and pays {paid:.2g} nats"
+    better = "fewer than" if mean < needed else "no fewer than"
+    return values_exercise(
+        f"The smallest number of iterations for all tokens that pays no more than {criterion!r} does.",
+        needed,
+        hints=(
+            "What the criterion pays is one number: the mean of .kl of lk.exit_iteration.",
+            "What a fixed number pays is a curve over iterations: the mean of trace.kl over the tokens.",
+            "Compare the curve with the number; the first iteration with True is the answer: .idxmax.",
+        ),
+        right=f"{told}, that is {better} a fixed number needs for the same.",
+        mistakes=[
+            Mistake(mean, "This is how many iterations the criterion runs, not what a fixed number needs."),
+            Mistake(
+                round(mean), "This is how many iterations the criterion runs, not what a fixed number needs."
+            ),
+            Mistake(needed - 1, "With this number more is paid. Which is the next one?"),
+            Mistake(
+                int(passes[(worst <= paid).values][0]) if bool((worst <= paid).any()) else -1,
+                "This asks every token to pay no more. Compare means over the tokens.",
+            ),
+            Mistake(paid, "This is what the criterion pays. The answer is a number of iterations."),
+        ],
+        wrong=lambda _, value: f"{value:g} is not the smallest number that pays no more than the criterion.",
+    )
+
+
+def cheapest_exits(trace: xr.Dataset) -> dict[str, float]:
+    """Mean number of iterations that each criterion needs at least if no token may change.
+
+    Parameters
+    ----------
+    trace : Dataset
+        From ``run_decoding`` without an exit, with readouts.
+
+    Returns
+    -------
+    dict from str to float
+        From few to many; "fixed number" is the same number of iterations for every token. A criterion that
+        changes a token at each of its thresholds is left out.
+    """
+    found = {"fixed number": float(answer_iteration(trace).max())}
+    for name, thresholds in select_criteria(trace, None).items():
+        exits = exit_iteration(trace, name, thresholds)
+        kept = exits["exit_iteration"].mean("generated_token")[
+            exits["same_token"].all("generated_token").values
+        ]
+        if kept.size:
+            found[name] = float(kept.min())
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def accuracy_claims(found: xr.Dataset) -> Exercise:
+    """Ask which claims about more iterations the shares of right answers support.
+
+    Parameters
+    ----------
+    found : Dataset
+        From ``run_problems``.
+
+    Returns
+    -------
+    Exercise
+        The answer names claims by their letters, as in "AB".
+    """
+    shares = share_interval(found["right"], found["problems"])
+    first, last = shares.isel(iteration=0), shares.isel(iteration=-1)
+    r, most = (int(found["iteration"][place]) for place in (0, -1))
+    gained = [str(task) for task in found["task"].values[(last["low"] > first["high"]).values]]
+    return claims_exercise(
+        'Which of these sentences do the curves support? Answer with their letters, as in "AB".',
+        [
+            Claim(
+                f"In at least one of the curves, nano answers more problems right with {most} iterations "
+                "than "
+                f"with {r}, by more than chance.",
+                bool(gained),
+                f"the intervals do not touch: {', '.join(gained)}." if gained else "all intervals touch.",
+            ),
+            Claim(
+                "More iterations make every model better.",
+                False,
+                "one model and a few kinds of problems were measured, and its training used many iterations.",
+            ),
+            Claim(
+                f"With {r} iteration, nano knows a wrong answer.",
+                False,
+                "a share of right answers does not show what the other answers are. Look at the predictions.",
+            ),
+            Claim(
+                "If two intervals overlap, the two true shares are equal.",
+                False,
+                "overlapping intervals mean that the measurement cannot decide, not that there is no "
+                "difference.",
+            ),
+            Claim(
+                "Where a curve has become flat, further iterations cost time and gain nothing, for these "
+                "problems.",
+                True,
+                "this is what flat means, and it is said for these problems only.",
+            ),
+        ],
+        clue=(
+            (
+                "Ask of each sentence: which model, which problems, and does it follow from a share and its "
+                "interval?"
+            ),
+            "Look at the columns of the table: the interval at the end against the one at the start.",
+            "One of the right sentences is a comparison of two intervals, the other one is about flat parts.",
+        ),
+    )

@@ -1,0 +1,61 @@
+"""One dot per name on an axis: where one value lies among others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from latentkit.errors import ArgumentError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_dots"]
+
+
+def plot_dots(values: Mapping[str, float], *, highlight: str, label: str = "") -> Axes:
+    """Draw one dot per value, from small to large, with one of them marked.
+
+    Parameters
+    ----------
+    values : mapping from name to number
+        At least two.
+    highlight : str
+        The name that is marked, by colour, shape and text.
+    label : str, optional
+        Label of the axis.
+
+    Returns
+    -------
+    Axes
+        Axes of a new figure, with alt text.
+
+    Raises
+    ------
+    ArgumentError
+        If ``highlight`` is not one of the names.
+    """
+    from matplotlib import pyplot as plt
+
+    from latentkit.plot.alt import set_alt_text
+
+    if highlight not in values:
+        msg = f"No value is named {highlight!r}. {nearest(highlight, values)}"
+        raise ArgumentError(msg)
+    names = sorted(values, key=lambda name: values[name])
+    _, ax = plt.subplots(figsize=(7, 0.6 + 0.21 * len(names)), layout="constrained")
+    for row, name in enumerate(names):
+        marked = name == highlight
+        ax.plot(values[name], row, "D" if marked else "o", color="#d95f02" if marked else "#31688e")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(-0.8, len(names) - 0.2)
+    ax.get_yticklabels()[names.index(highlight)].set_fontweight("bold")
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_xlabel(label)
+    set_alt_text(
+        ax,
+        f"One dot for each of {len(names)} names, by {label or 'value'}, from {names[0]} "
+        f"({values[names[0]]:.3g}) to {names[-1]} ({values[names[-1]]:.3g}). “{highlight}” is marked at "
+        f"{values[highlight]:.3g}; {len(names) - 1 - names.index(highlight)} are larger.",
+    )
+    return ax
