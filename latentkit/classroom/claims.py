@@ -18,7 +18,7 @@ class Claim(NamedTuple):
     why: str
 
 
-def claims_exercise(question: str, claims: Sequence[Claim], *, clue: str) -> Exercise:
+def claims_exercise(question: str, claims: Sequence[Claim], *, clue: str | tuple[str, ...]) -> Exercise:
     """Ask which claims are supported; the answer names them by their letters.
 
     Parameters
@@ -27,7 +27,7 @@ def claims_exercise(question: str, claims: Sequence[Claim], *, clue: str) -> Exe
         Text above the list of claims.
     claims : sequence of Claim
         A, B, C, … in their order; at most 26.
-    clue : str
+    clue : str or tuple of str
         Hint of the exercise.
 
     Returns
