@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from latentkit.errors import ModelError
 from latentkit.files import write_file
+from latentkit.models.bin_files import BinFile
 from latentkit.models.huginn import Huginn, HuginnConfig, rope_table
 
 __all__ = [
@@ -29,6 +30,7 @@ Shape = tuple[int, ...]
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
+_BIN = "pytorch_model.bin"  # read only where a folder has no safetensors
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def fill_module(
     _check(folder, expected, optional or {}, _shapes(files))
     extra = {}
     for path, names in _by_file(files):
-        with safe_open(path, framework="pt") as file:
+        with _open(path) as file:
             for name in names:
                 if name in expected:
                     tensor = file.get_tensor(name)
@@ -171,15 +173,15 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _files(folder: Path) -> dict[str, Path]:
     """Return a mapping from tensor name to the file that contains it."""
-    if (folder / _INDEX).is_file():
-        weight_map = _read_json(folder / _INDEX).get("weight_map")
-        if not isinstance(weight_map, dict):
-            raise ModelError(f"{folder / _INDEX} has no weight_map. Copy the model folder again.")
-        return {name: folder / Path(file).name for name, file in weight_map.items()}
-    path = folder / _SINGLE
-    if not path.is_file():
-        raise ModelError(f"{folder} holds neither {_SINGLE} nor {_INDEX}. Copy the weights there.")
-    return dict.fromkeys(_names(path), path)
+    for index, single in ((_INDEX, _SINGLE), (f"{_BIN}.index.json", _BIN)):
+        if (folder / index).is_file():
+            weight_map = _read_json(folder / index).get("weight_map")
+            if not isinstance(weight_map, dict):
+                raise ModelError(f"{folder / index} has no weight_map. Copy the model folder again.")
+            return {name: folder / Path(file).name for name, file in weight_map.items()}
+        if (folder / single).is_file():
+            return dict.fromkeys(_names(folder / single), folder / single)
+    raise ModelError(f"{folder} holds neither {_SINGLE} nor {_INDEX}. Copy the weights there.")
 
 
 def _by_file(files: dict[str, Path]) -> Iterator[tuple[Path, list[str]]]:
@@ -190,6 +192,8 @@ def _by_file(files: dict[str, Path]) -> Iterator[tuple[Path, list[str]]]:
 def _open(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"The weight file {path} is missing. Copy the model folder again.")
+    if path.suffix == ".bin":
+        return BinFile(path)
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
@@ -211,8 +215,12 @@ def _shapes(files: dict[str, Path]) -> dict[str, tuple[int, ...]]:
             if odd := sorted(set(file.keys()) ^ set(names)):
                 msg = f"{path} and {_INDEX} disagree about {_listed(odd)}. Copy the model folder again."
                 raise ModelError(msg)
-            shapes.update({name: tuple(file.get_slice(name).get_shape()) for name in names})
+            shapes.update({name: _shape(file, name) for name in names})
     return shapes
+
+
+def _shape(file: Any, name: str) -> tuple[int, ...]:
+    return file.shape(name) if isinstance(file, BinFile) else tuple(file.get_slice(name).get_shape())
 
 
 def _check(

@@ -190,6 +190,8 @@ def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None,
     wanted = ["*.json", "*.safetensors", "*.jinja"]  # excludes code
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        if not any(folder.glob("*.safetensors")):  # Parcae is published in torch's format
+            snapshot_download(name, revision=revision, allow_patterns=["pytorch_model*.bin"])
     except Exception as error:  # the hub client raises errors from many libraries
         raise ModelError(
             f"{name!r} is not a folder here, and the hub did not give it ({type(error).__name__}: "

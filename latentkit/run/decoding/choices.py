@@ -13,7 +13,8 @@ from latentkit.errors import ArgumentError, nearest
 
 __all__ = ["likeliest", "sampled", "stop_ids"]
 
-_STOP_TOKENS = ("<|begin_text|>", "<|end_text|>", "<|end_turn|>")
+#: Huginn's, and the end of a turn in ChatML, the chat format of SmolLM2, Ouro and others.
+_STOP_TOKENS = ("<|begin_text|>", "<|end_text|>", "<|end_turn|>", "<|im_end|>")
 
 
 def stop_ids(tokenizer: Any, names: object = None) -> frozenset[int]:
