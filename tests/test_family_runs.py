@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from families_for_tests import DECODERS, SETS, expected, model
+from matplotlib import pyplot as plt
 from models_for_tests import Counter, tiny_model
 
 import latentkit as lk
 from latentkit import measure
 from latentkit.errors import ArgumentError, ModelError, TraceError
+from latentkit.plot import alt_text
 from latentkit.trace import check_trace
 
 PROMPT = [3, 1, 4, 1, 5]
@@ -92,6 +94,19 @@ def test_a_trace_of_a_model_trained_at_one_depth_stops_there_and_marks_what_lies
     assert beyond.is_extrapolated.values.tolist() == [False] * 5 + [True] * 2
     wanted = numbers["states"][:, 0].permute(1, 0, 2).numpy()
     np.testing.assert_allclose(beyond.state, wanted, atol=1e-4 * abs(wanted).max())
+
+
+@pytest.mark.parametrize("draw", [lk.plot_convergence, lk.plot_distance])
+def test_a_line_marks_what_lies_beyond_the_trained_depth(draw: Callable[..., Any]) -> None:
+    beyond = lk.run_recurrence(model("ouro/golden_a"), PROMPT, iterations=6, readout_top=0, **QUIET)
+    said = "right of the dashed line: more iterations than in training (4)"
+    for trace, marked in ((beyond, True), (beyond.sel(iteration=slice(0, 4)), False)):
+        ax = draw(trace)
+        lines = [line for line in ax.lines if line.get_gid() == "trained"]
+        assert [line.get_xdata()[0] for line in lines] == [4.5] * marked
+        assert any(said in note.get_text() for note in ax.texts) == marked
+        assert (said in alt_text(ax)) == marked
+        plt.close(ax.figure)
 
 
 def test_a_model_for_any_depth_keeps_its_defaults() -> None:

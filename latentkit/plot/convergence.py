@@ -13,6 +13,7 @@ from latentkit.errors import ArgumentError
 from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar
 from latentkit.plot.rows import add_note, axes_size, label_iterations, label_tokens, need_axes, new_axes
+from latentkit.plot.trained import mark_trained_depth
 from latentkit.view.convergence import describe_convergence
 from latentkit.view.limits import check_limits, visible_floor
 from latentkit.view.selection import select_distance
@@ -96,8 +97,11 @@ def plot_convergence(
         # A layout engine makes room for the positions on the right; without one the padding must.
         managed = ax.get_figure().get_layout_engine() is not None  # type: ignore[union-attr]  # axes have one
         add_colorbar(ax, mesh, "Log Distance", pad=0.02 if managed else 0.09, floor=floor)
-    add_note(ax, _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high))
-    set_alt_text(ax, describe_convergence(trace, tokens=tokens))
+    beyond = mark_trained_depth(ax, trace, colour="white")
+    note = _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high)
+    add_note(ax, " · ".join(filter(None, (note, beyond))))
+    alt = describe_convergence(trace, tokens=tokens)
+    set_alt_text(ax, f"{alt} A dashed line; {beyond}." if beyond else alt)
     return ax
 
 

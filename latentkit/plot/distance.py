@@ -17,6 +17,7 @@ from latentkit.measure import geometric_mean_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.fonts import font_characters
 from latentkit.plot.rows import add_note, as_data, label_iterations, need_axes
+from latentkit.plot.trained import mark_trained_depth
 from latentkit.view.convergence import describe_cells, describe_distances
 from latentkit.view.labels import prefixed_label
 from latentkit.view.limits import visible_floor
@@ -91,8 +92,10 @@ def plot_distance(
         _add_legend(ax, lines, shown)
     else:
         ax.figure.colorbar(ScalarMappable(scale, "viridis"), ax=ax, label="position in the sequence")
-    add_note(ax, _note(trace, floor))
-    set_alt_text(ax, _describe(curves["mean"], trace, shown.sizes.get("seed"), confidence))
+    beyond = mark_trained_depth(ax, trace)
+    add_note(ax, " · ".join(filter(None, (_note(trace, floor), beyond))))
+    alt = _describe(curves["mean"], trace, shown.sizes.get("seed"), confidence)
+    set_alt_text(ax, f"{alt} A dashed line; {beyond}." if beyond else alt)
     return ax
 
 
