@@ -5,6 +5,7 @@
 #   make lab ARGS="--port=8889"   the same, with options for JupyterLab
 #   make test                     every check that a change has to pass
 #   make test ARGS="-k faust"     the same, with options for pytest
+#   make test-slow                longer repetitions of some of these checks, such as every lesson in a browser
 #   make lint                     the checks that take seconds
 #   make notebooks                build and run the .ipynb of every lesson from its .py
 #   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/both/model
@@ -29,16 +30,21 @@ ARGS ?=
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help lab test lint lint-js notebooks nano nano-control constraints clean
+.PHONY: help lab test test-slow lint lint-js notebooks nano nano-control constraints clean
 
 help:
-	@sed -n '4,13s/^#   //p' Makefile
+	@sed -n '4,14s/^#   //p' Makefile
 
 lab: $(VENV)/.lab
 	$(python) -m latentkit.cli lab $(ARGS)
 
+pytest = HF_HUB_OFFLINE=1 $(python) -m pytest -n logical --maxprocesses=4
+
 test: lint
-	HF_HUB_OFFLINE=1 $(python) -m pytest -n logical --maxprocesses=4 $(ARGS)
+	$(pytest) $(ARGS)
+
+test-slow: $(VENV)/.test
+	$(pytest) -m slow $(ARGS)
 
 lint: $(VENV)/.test
 	$(python) -m ruff check .

@@ -1,4 +1,4 @@
-"""The command line: `latentkit lab | doctor | evaluate | sweep | train`.
+"""The command line: `latentkit lab | reset | doctor | evaluate | sweep | train`.
 
 Each command imports what it needs, so `latentkit --help` and error messages are fast.
 """
@@ -23,6 +23,7 @@ from latentkit.threads import CHOSEN_BY, available_cores
 
 __all__ = ["main"]
 
+LESSONS = "latentkit-lessons"  # folder of the reader's copies, in the current folder
 NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 # On its first start JupyterLab asks whether it may download its news. This setting answers no, because the
@@ -65,36 +66,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lab(argv: list[str]) -> int:
-    """Open the lessons in JupyterLab; options are passed to JupyterLab."""
-    folder = _lessons()
+    """Open copies of the lessons in JupyterLab: latentkit lab [folder] [options of JupyterLab]."""
+    from latentkit.lessons import lay_lessons
+
+    named = argv[:1] if argv and not argv[0].startswith("-") else []
+    folder = Path(*named or [LESSONS]).resolve()
     try:
         from jupyterlab.labapp import LabApp
     except ImportError:
         raise LatentkitError(
             "JupyterLab is not installed here. Install it with: pip install 'latentkit[lab]'"
         ) from None
-    first = min(folder.glob("*.ipynb")).name
-    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}"]
+    laid = lay_lessons(folder)
+    print(f"Your copies of the lessons are in {folder}. They are never overwritten.")
+    for name in laid.outdated:
+        print(f"{name} has a newer version: `latentkit reset {name}` lays it and keeps your copy.")
+    options = [f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{laid.first}"]
     options.append("--LabApp.extension_manager=readonly")  # its list of extensions needs a network
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")  # containers often run as root, which JupyterLab refuses
     with TemporaryDirectory(prefix="latentkit-lab-") as settings:
         Path(settings, "overrides.json").write_text(json.dumps(LAB_DEFAULTS), encoding="utf-8")
-        LabApp.launch_instance([*options, f"--LabApp.app_settings_dir={settings}", *argv])
+        LabApp.launch_instance([*options, f"--LabApp.app_settings_dir={settings}", *argv[len(named) :]])
     return 0
 
 
-def _lessons() -> Path:
-    """Return the folder of lessons: in the current folder, else beside the package."""
-    roots = dict.fromkeys([Path.cwd(), Path(__file__).resolve().parent.parent])
-    places = [root / "notebooks" for root in roots]
-    for place in places:
-        if any(place.glob("*.ipynb")):
-            return place
-    raise LatentkitError(
-        f"No lessons found: there is no .ipynb file in {' or '.join(map(str, places))}. "
-        "Start this in the folder of the project, where README.md and notebooks/ are."
-    )
+def _reset(argv: list[str]) -> int:
+    """Lay one lesson anew and keep the changed copy: latentkit reset 02 [folder]."""
+    from latentkit.lessons import lay_lesson_anew
+
+    if not 1 <= len(argv) <= 2 or argv[0].startswith("-"):
+        raise LatentkitError(
+            "Name one lesson and, if it is not the usual one, its folder: latentkit reset 02"
+        )
+    folder = Path(argv[1]) if argv[1:] else Path(LESSONS)
+    laid, kept = lay_lesson_anew(argv[0], folder.resolve())
+    print(f"{laid} is as it was at first." + (f" Your changed copy is {kept.name}." if kept else ""))
+    return 0
 
 
 @dataclass
@@ -199,8 +207,10 @@ def _nano() -> Finding:
 
 
 def _lessons_found() -> Finding:
+    from latentkit.lessons import lesson_folder
+
     try:
-        return Finding("ok", "lessons", str(_lessons()))
+        return Finding("ok", "lessons", str(lesson_folder()))
     except LatentkitError as error:
         return Finding("note", "lessons", str(error))
 
@@ -233,6 +243,7 @@ def _sweep(argv: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "lab": _lab,
+    "reset": _reset,
     "doctor": _doctor,
     "evaluate": _evaluate,
     "sweep": _sweep,

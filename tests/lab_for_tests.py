@@ -1,4 +1,4 @@
-"""JupyterLab on a copy of the lessons, driven in headless Chromium.
+"""JupyterLab on copies of the lessons, driven in headless Chromium.
 
 A module of browser tests sets ``pytestmark = IN_BROWSER`` and takes fixtures ``lab`` and ``browser``,
 which start once per session. `lesson_page` makes a fixture that runs a lesson once for all tests of a module.
@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -89,17 +88,12 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """`latentkit lab` on a copy of the lessons: once as they are, once in unrun/ without any output."""
+    """`latentkit lab` on fresh copies of the lessons, with the executed ones in saved/."""
     home = tmp_path_factory.mktemp("lab")
-    folder = home / "notebooks"
-    (folder / "unrun").mkdir(parents=True)
+    folder = home / "lessons"
+    (folder / "saved").mkdir(parents=True)
     for name in LESSONS:
-        shutil.copy(PROJECT / "notebooks" / name, folder)
-        notebook = nbformat.read(folder / name, as_version=4)
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        nbformat.write(notebook, folder / "unrun" / name)
+        shutil.copy(PROJECT / "notebooks" / name, folder / "saved")
     # Cells outside the window are drawn too, so that the test finds their outputs.
     settings = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
@@ -111,7 +105,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environment |= {name: str(home / name.lower()) for name in own}
     environment |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "HF_HUB_OFFLINE": "1"}
     environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
-    command = [sys.executable, "-m", "latentkit.cli", "lab", "--no-browser"]
+    command = [sys.executable, "-m", "latentkit.cli", "lab", "lessons", "--no-browser"]
     command += [f"--port={urlsplit(lab.address).port}", f"--IdentityProvider.token={lab.token}"]
     command.append("--LabApp.expose_app_in_browser=True")
     log = home / "log"
@@ -165,8 +159,8 @@ def _is_elsewhere(url: str) -> bool:
 
 @contextmanager
 def running(lab: Lab, browser: Browser, name: str) -> Iterator[Page]:
-    """Open a notebook without outputs and run all its cells; at the end, take a screenshot."""
-    with opened(lab, browser, f"unrun/{name}") as page:
+    """Open a fresh copy of a lesson and run all its cells; at the end, take a screenshot."""
+    with opened(lab, browser, name) as page:
         try:
             expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle")
             page.get_by_role("menuitem", name="Run", exact=True).click()

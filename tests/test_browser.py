@@ -22,9 +22,11 @@ pytestmark = IN_BROWSER
 lesson_0 = lesson_page("00_start_here.ipynb")
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize(
+    "name", [LESSONS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LESSONS[1:])]
+)
 def test_saved_lesson_shows_its_pictures_without_a_run(lab, browser, name):
-    with opened(lab, browser, name) as page:
+    with opened(lab, browser, f"saved/{name}") as page:
         pictures = page.locator(".jp-OutputArea-output img")
         pictures.first.wait_for()
         pictures.evaluate_all("all => Promise.all(all.map((one) => one.decode()))")

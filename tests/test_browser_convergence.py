@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from lab_for_tests import IN_BROWSER, answer, lesson_page, press, unfold_help
 from playwright.sync_api import Locator, Page, expect
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.slow]  # nbval runs the cells, test_sliders*.py the sliders
 
 lesson_2 = lesson_page("02_convergence.ipynb")
 lesson_3 = lesson_page("03_safety_prompt.ipynb")

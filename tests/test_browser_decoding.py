@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from lab_for_tests import IN_BROWSER, lesson_page, press, slider, unfold_help
 from playwright.sync_api import expect
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.slow]  # nbval runs the cells, test_sliders*.py the sliders
 
 lesson_1 = lesson_page("01_iterative_decoding.ipynb")
 lesson_6 = lesson_page("06_when_to_stop.ipynb")

@@ -488,9 +488,8 @@ widgets.VBox([linked, heard])""",
 
 def _write(lab, name: str, cells: list[str], outputs: list | None = None) -> nbformat.NotebookNode:
     """Write a notebook and the traces it opens; with outputs as if it had been run."""
-    for folder in (lab.folder, lab.folder / "unrun"):
-        lk.save_trace(make_trace(HOSTILE), folder / "hostile.nc")
-        lk.save_trace(wander(), folder / "wander.nc")
+    lk.save_trace(make_trace(HOSTILE), lab.folder / "hostile.nc")
+    lk.save_trace(wander(), lab.folder / "wander.nc")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     for cell, data in zip(notebook.cells, outputs or [], strict=False):
@@ -522,7 +521,7 @@ def _forbid_dialogs(page: Page) -> list[str]:
 
 
 def test_the_live_widget_follows_keys_links_and_python_and_two_do_not_disturb_each_other(lab, browser):
-    _write(lab, "unrun/explorer.ipynb", LIVE)
+    _write(lab, "explorer.ipynb", LIVE)
     with running(lab, browser, "explorer.ipynb") as page:
         dialogs = _forbid_dialogs(page)
         both = page.locator(".latentkit-explorer")
@@ -630,7 +629,7 @@ made""",
 
 
 def test_a_prompt_is_run_and_stopped_while_the_kernel_stays_free(lab, browser):
-    _write(lab, "unrun/model.ipynb", MODEL)
+    _write(lab, "model.ipynb", MODEL)
     with running(lab, browser, "model.ipynb") as page:
         boxes = page.locator(".widget-textarea textarea")
         expect(boxes.first).to_have_value("The cat sat on the mat. " * 8)

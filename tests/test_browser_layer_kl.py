@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from lab_for_tests import IN_BROWSER, answer, lesson_page, press, save_screenshot, slider, unfold_help
 from playwright.sync_api import expect
 
-pytestmark = IN_BROWSER
+pytestmark = [*IN_BROWSER, pytest.mark.slow]  # nbval runs the cells, test_sliders*.py the sliders
 
 lesson_4 = lesson_page("04_layer_kl.ipynb")
 

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import latentkit as lk
-from latentkit import cli
+from latentkit import cli, lessons
 from latentkit.errors import LatentkitError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -90,15 +90,72 @@ def test_installed_metadata_is_of_this_version():
     assert metadata.version("latentkit") == lk.__version__
 
 
-def test_wheel_holds_every_file_of_the_package(tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_wheel_holds_every_file_of_the_package_and_the_lessons(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("latentkit/")}
     package = Path(lk.__file__).parent
     files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    assert held == {path.relative_to(package.parent).as_posix() for path in files}
+    shipped = {path for path in (PROJECT / "notebooks").iterdir() if path.is_file() and path.suffix != ".py"}
+    assert held == {path.relative_to(PROJECT).as_posix() for path in files} | {
+        f"latentkit/notebooks/{path.name}" for path in shipped
+    }
     assert {f"latentkit/models/nano/{name}" for name in cli.NANO_FILES} <= held
+    assert "latentkit/notebooks/00_start_here.ipynb" in held
+
+
+LAY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from latentkit import lessons
+print(lessons.lesson_folder(), *lessons.lay_lessons(sys.argv[2]).new, sep="\\n")
+"""
+
+
+def test_the_lessons_of_the_wheel_are_laid_in_a_folder(wheel, tmp_path):
+    site, copies = tmp_path / "site", tmp_path / "copies"
+    zipfile.ZipFile(wheel).extractall(site)
+    command = [sys.executable, "-P", "-c", LAY, str(site), str(copies)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder, *laid = done.stdout.splitlines()
+    assert Path(folder) == site / "latentkit" / "notebooks"
+    assert [name for name in laid if name.endswith(".ipynb")] == sorted(
+        path.name for path in (PROJECT / "notebooks").glob("*.ipynb")
+    )
+    assert '"execution_count": 1' not in (copies / laid[0]).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_where_it_is_installed(wheel, tmp_path):
+    """In a virtual environment of its own, which sees the requirements that are installed here."""
+    here = next(path for path in map(Path, sys.path) if (path / "torch").is_dir())
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True)
+    code = (
+        "import latentkit as lk; from latentkit.lessons import lesson_folder;"
+        "print(lk.load_model('nano').name, lesson_folder())"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    (site,) = (tmp_path / "venv").rglob("site-packages")
+    (site / "requirements.pth").write_text(f"{here}\n")
+    run = [python, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"nano {site / 'latentkit' / 'notebooks'}\n"
+    laid = subprocess.run(
+        [*run[:1], "-m", "latentkit.cli", "doctor"], cwd=tmp_path, env=environment, check=False
+    )
+    assert laid.returncode == 0
 
 
 # `make`, with a stand-in for Python that only records its arguments.
@@ -165,6 +222,10 @@ def test_make_test_runs_every_check_and_pytest_last(make):
     ]
 
 
+def test_make_test_slow_runs_the_slow_tests_only(make):
+    assert make("test-slow", "ARGS=-x")[2:] == ["-m pytest -n logical --maxprocesses=4 -m slow -x"]
+
+
 def test_second_call_installs_nothing(make):
     make("test")
     assert make("lab") == ["-m latentkit.cli lab"]
@@ -188,26 +249,58 @@ def test_torch_index_is_passed_to_pip(make):
 
 @pytest.fixture
 def lab_options(monkeypatch, tmp_path):
-    """Record the options that `latentkit lab` passes to JupyterLab, beside a folder with two lessons."""
+    """Record the options that `latentkit lab` passes to JupyterLab; the current folder is an empty one."""
     from jupyterlab.labapp import LabApp
 
-    (tmp_path / "notebooks").mkdir()
-    for name in ("02_convergence.ipynb", "00_start_here.ipynb"):
-        (tmp_path / "notebooks" / name).touch()
     monkeypatch.chdir(tmp_path)
-
     options = []
     monkeypatch.setattr(LabApp, "launch_instance", options.extend)
     return options
 
 
-def test_lab_opens_the_first_lesson_of_the_current_folder(lab_options, tmp_path):
+def test_lab_opens_fresh_copies_and_keeps_changed_ones(lab_options, tmp_path, capsys):
+    folder = tmp_path / "latentkit-lessons"
     assert cli.main(["lab", "--no-browser", "--port=8889"]) == 0
     assert lab_options[:2] == [
-        f"--ServerApp.root_dir={tmp_path / 'notebooks'}",
+        f"--ServerApp.root_dir={folder}",
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
     ]
     assert lab_options[-2:] == ["--no-browser", "--port=8889"]
+    assert capsys.readouterr().out == (
+        f"Your copies of the lessons are in {folder}. They are never overwritten.\n"
+    )
+    (folder / "02_convergence.ipynb").write_text("mine")
+    assert cli.main(["lab"]) == 0
+    assert (folder / "02_convergence.ipynb").read_text() == "mine"
+
+
+def test_lab_takes_a_folder_before_the_options(lab_options, tmp_path):
+    assert cli.main(["lab", "my lessons", "--no-browser"]) == 0
+    assert lab_options[0] == f"--ServerApp.root_dir={tmp_path / 'my lessons'}"
+    assert "my lessons" not in lab_options
+    assert (tmp_path / "my lessons" / "00_start_here.ipynb").is_file()
+
+
+def test_reset_lays_a_lesson_anew_and_keeps_the_changed_copy(lab_options, tmp_path, capsys):
+    copy = tmp_path / "latentkit-lessons" / "02_convergence.ipynb"
+    cli.main(["lab"])
+    fresh = copy.read_bytes()
+    copy.write_text("mine")
+    capsys.readouterr()
+    assert cli.main(["reset", "02"]) == 0
+    assert capsys.readouterr().out == (
+        f"{copy} is as it was at first. Your changed copy is 02_convergence_kept_1.ipynb.\n"
+    )
+    assert copy.read_bytes() == fresh
+    assert cli.main(["reset", "02"]) == 0
+    assert capsys.readouterr().out == f"{copy} is as it was at first.\n"
+    assert cli.main(["reset"]) == 2
+    assert cli.main(["reset", "02", "elsewhere"]) == 2
+    assert capsys.readouterr().err == (
+        "latentkit reset: Name one lesson and, if it is not the usual one, its folder: latentkit reset 02\n"
+        f"latentkit reset: {tmp_path / 'elsewhere'} holds no lessons of latentkit. Name the folder that "
+        "`latentkit lab` opened.\n"
+    )
 
 
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
@@ -217,14 +310,13 @@ def test_lab_allows_root_only_to_root(user, allowed, lab_options, monkeypatch):
     assert ("--allow-root" in lab_options) is allowed
 
 
-def test_lab_without_lessons_names_the_folders_that_it_searched(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "__file__", str(tmp_path / "site-packages" / "latentkit" / "cli.py"))
+def test_lab_without_lessons_names_the_folders_that_it_searched(lab_options, monkeypatch, tmp_path, capsys):
+    package = tmp_path / "site-packages" / "latentkit"
+    monkeypatch.setattr(lessons, "__file__", str(package / "lessons.py"))
     assert cli.main(["lab"]) == 2
     assert capsys.readouterr().err == (
-        f"latentkit lab: No lessons found: there is no .ipynb file in {tmp_path / 'notebooks'} or "
-        f"{tmp_path / 'site-packages' / 'notebooks'}. "
-        "Start this in the folder of the project, where README.md and notebooks/ are.\n"
+        f"latentkit lab: No lessons found: there is no .ipynb file in {package / 'notebooks'} or "
+        f"{package.parent / 'notebooks'}. Install latentkit again.\n"
     )
 
 
