@@ -130,7 +130,7 @@ def test_a_model_whose_logits_need_more_than_the_last_state_is_refused() -> None
         "Reading out the last block's state of skipping does not give its own logits: they differ by up to "
     )
     assert message.endswith(
-        "Something beside the last state goes into the logits, so its layers cannot be compared."
+        "The logits depend on more than the last state, so its layers cannot be compared."
     )
 
 

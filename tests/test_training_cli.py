@@ -77,7 +77,7 @@ def test_problems_can_begin_easy_and_be_of_chosen_kinds(text, tmp_path, monkeypa
     ("further", "message"),
     [
         (["--set", "rowz=2"], "No setting named 'rowz'. Did you mean 'rows'? Known: "),
-        (["--set", "rows=two"], "'two' is no value for rows, which is of type int."),
+        (["--set", "rows=two"], "'two' is not a valid value for rows, which is of type int."),
         (["--kinds", "sums,hops"], "No kind of problem named 'hops'. "),
         (
             ["--tasks", "1"],
@@ -96,7 +96,7 @@ def test_a_share_that_is_no_number_is_named(tmp_path):
     with pytest.raises(ArgumentError) as error:
         cli.main(["--data", "books.txt=half", "--out", str(tmp_path), *SMALL])
     assert str(error.value) == (
-        "'half' in 'books.txt=half' is no number. Pass SOURCE or SOURCE=SHARE, such as books.txt=0.5."
+        "'half' in 'books.txt=half' is not a number. Pass SOURCE or SOURCE=SHARE, such as books.txt=0.5."
     )
 
 

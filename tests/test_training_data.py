@@ -100,7 +100,7 @@ def test_a_tokenizer_of_our_own_is_trained_saved_and_read(tmp_path):
 def test_too_little_text_for_a_vocabulary_is_said():
     with pytest.raises(ArgumentError) as error:
         train_tokenizer(["aaaa"], vocab_size=400)
-    assert str(error.value).startswith("The texts gave only 26")
+    assert str(error.value).startswith("The texts yield only 26")
     assert str(error.value).endswith("of 400 vocabulary entries. Pass more text, or a smaller vocab_size.")
 
 
@@ -185,7 +185,7 @@ def test_a_broken_line_is_named(tmp_path):
     with pytest.raises(ArgumentError) as error:
         list(corpus.read_documents(path))
     assert str(error.value) == (
-        "Line 2 of 'a.jsonl' is no JSON record (Expecting property name enclosed in double quotes: line 1 "
+        "Line 2 of 'a.jsonl' is not a JSON record (Expecting property name enclosed in double quotes: line 1 "
         "column 2 (char 1)). Write one object per line."
     )
 

@@ -325,7 +325,7 @@ def test_wrong_settings_are_named():
     assert str(error.value) == "No autocast 'on'. Did you mean 'no'? Known: 'auto', 'no', 'yes'."
     with pytest.raises(ArgumentError) as error:
         Settings()
-    assert str(error.value) == "Nothing says when training ends. Pass tokens or minutes above 0."
+    assert str(error.value) == "Training has no end. Pass tokens or minutes above 0."
 
 
 # As if the packages named were not installed.

@@ -48,7 +48,7 @@ class CausalModel:
     layers : list of Layer
         Every call of every block, in order.
     head : Head
-        The way from the final norm to the logits.
+        Maps the input of the output layer to logits.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class CausalModel:
             raise
         except Exception as error:  # transformers raises errors of many libraries
             raise ModelError(
-                f"{name} ({type(module).__name__}) does not run with other states in place of its blocks' "
+                f"{name} ({type(module).__name__}) does not run when the outputs of its blocks are replaced "
                 f"({_first_line(error)}). Its layers cannot be compared."
             ) from error
 
@@ -115,7 +115,7 @@ class CausalModel:
 
     @property
     def context_length(self) -> int:
-        """Longest sequence that the model was made for; unlimited where its config does not say."""
+        """Longest sequence that the config states; without one, unlimited."""
         return int(getattr(self._config, "max_position_embeddings", None) or 2**31)
 
     @torch.no_grad()
@@ -175,7 +175,7 @@ class CausalModel:
 
         def stop(x: Tensor) -> Tensor:
             reached.append(x)
-            return x[..., :1]  # as if the vocabulary had one token: the head costs nothing
+            return x[..., :1]  # one logit instead of the whole vocabulary
 
         with intercept(self._blocks, handle), replaced(self._head, stop):
             self.module(input_ids=ids, use_cache=False)
@@ -194,7 +194,7 @@ class CausalModel:
         return logits[0].float()
 
     def _find_calls(self, ids: Tensor) -> list[FoundCall]:
-        """Observe one run; refuse a model that does not run, or whose states do not belong to tokens."""
+        """Observe one run; refuse a model that does not run, or has states that are not one per token."""
         kind = f"{self.name} ({type(self.module).__name__})"
         try:
             calls = find_calls(self.module, lambda: self.module(input_ids=ids, use_cache=False))
@@ -216,7 +216,7 @@ class CausalModel:
         return calls
 
     def _find_head(self) -> Head:
-        """Find out whether the head is linear, at a size where a soft-cap would show."""
+        """Determine whether the head is linear, with logits large enough to reveal a soft-cap."""
         layer = self._head
         if not isinstance(layer, nn.Linear):
             return Head(self._logits)
@@ -248,11 +248,11 @@ class CausalModel:
         whole, one = (self._logits(self._finish(state)[0]) for state in (last[0], last[0][:, -1:]))
         size = own.abs().max()
         apart = max((whole - own).abs().max(), (one - own[-1:]).abs().max())
-        if not apart <= rounding_tolerance(self.dtype) * size:  # also where something is NaN
+        if not apart <= rounding_tolerance(self.dtype) * size:  # also if a value is NaN
             raise ModelError(
                 f"Reading out the last block's state of {self.name} does not give its own logits: they "
-                f"differ by up to {float(apart):.3g} (largest logit {float(size):.3g}). Something beside the "
-                "last state goes into the logits, so its layers cannot be compared."
+                f"differ by up to {float(apart):.3g} (largest logit {float(size):.3g}). The logits "
+                "depend on more than the last state, so its layers cannot be compared."
             )
 
 

@@ -19,7 +19,7 @@ _FULL = ("F32", "F16", "BF16", "F64")
 
 
 def find_gguf(path: Path) -> Path | None:
-    """Return the GGUF file that a path means: itself, or the only one in a folder without a config.json.
+    """Return the GGUF file at a path: the file itself, or the only one in a folder without a config.json.
 
     Raises
     ------

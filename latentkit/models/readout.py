@@ -31,12 +31,12 @@ class ReadoutHead:
     head: Head
 
     def input_of(self, readout: Callable[[], Any]) -> Tensor:
-        """Run a readout and return the input of the layer, whose own cost is left out."""
+        """Run a readout and return the input of the layer, without computing the layer's output."""
         reached: list[Tensor] = []
 
         def stop(x: Tensor) -> Tensor:
             reached.append(x)
-            return x[..., :1]  # as for a vocabulary of one token
+            return x[..., :1]  # one logit instead of the whole vocabulary
 
         with replaced(self.layer, stop):
             readout()

@@ -109,7 +109,7 @@ def _share(entry: str) -> tuple[str, float]:
         return (name, float(share)) if name else (entry, 0.0)
     except ValueError:
         raise ArgumentError(
-            f"'{share}' in '{entry}' is no number. Pass SOURCE or SOURCE=SHARE, such as books.txt=0.5."
+            f"'{share}' in '{entry}' is not a number. Pass SOURCE or SOURCE=SHARE, such as books.txt=0.5."
         ) from None
 
 
@@ -126,7 +126,7 @@ def _further(entries: Sequence[str]) -> dict[str, Any]:
             result[name] = value.lower() in ("1", "true", "yes") if kind is bool else kind(value)
         except ValueError:
             raise ArgumentError(
-                f"'{value}' is no value for {name}, which is of type {kind.__name__}."
+                f"'{value}' is not a valid value for {name}, which is of type {kind.__name__}."
             ) from None
     return result
 

@@ -48,7 +48,7 @@ def find_files(source: str | Path) -> list[Path]:
         files = [p for p in files if not p.name.startswith(HELD_OUT)]
         if not files:
             raise ArgumentError(
-                f"The folder '{path}' holds nothing to train on. Put files there that end in "
+                f"The folder '{path}' contains no files to train on. Add files that end in "
                 f"{', '.join(SUFFIXES)} and are not called {HELD_OUT}*."
             )
         return files
@@ -181,7 +181,7 @@ def _lines(file: TextIO, name: str) -> Iterator[Mapping[str, Any]]:
             yield json.loads(line)
         except ValueError as error:
             raise ArgumentError(
-                f"Line {number} of '{name}' is no JSON record ({error}). Write one object per line."
+                f"Line {number} of '{name}' is not a JSON record ({error}). Write one object per line."
             ) from error
 
 

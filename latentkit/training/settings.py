@@ -104,7 +104,7 @@ class Settings:
         if self.autocast not in AUTOCAST:
             raise ArgumentError(f"No autocast '{self.autocast}'. {nearest(self.autocast, AUTOCAST)}")
         if self.tokens <= 0 and self.minutes <= 0:
-            raise ArgumentError("Nothing says when training ends. Pass tokens or minutes above 0.")
+            raise ArgumentError("Training has no end. Pass tokens or minutes above 0.")
 
     @property
     def config(self) -> HuginnConfig:

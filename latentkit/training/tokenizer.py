@@ -63,7 +63,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4096) -> Tokenize
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
     if tokenizer.get_vocab_size() != vocab_size:
         raise ArgumentError(
-            f"The texts gave only {tokenizer.get_vocab_size()} of {vocab_size} vocabulary entries. "
+            f"The texts yield only {tokenizer.get_vocab_size()} of {vocab_size} vocabulary entries. "
             "Pass more text, or a smaller vocab_size."
         )
     tokenizer.post_processor = processors.TemplateProcessing(
