@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 import torch
 from jaxtyping import Float, TypeCheckError, jaxtyped
 from shape_checks import check_shapes
 from torch import Tensor
+
+import latentkit as lk
 
 
 def test_another_machine_cannot_be_reached(hub_online):
@@ -44,6 +47,18 @@ def test_the_hub_is_offline_by_default(no_network):
 def test_a_hub_that_is_online_cannot_reach_another_machine(hub_online, no_network):
     _ask_the_hub()
     assert no_network
+
+
+def test_shapes_are_checked_in_every_module_that_states_one(request):
+    *checked, _ = request.config.getoption("--jaxtyping-packages").split(",")
+    package = Path(lk.__file__).parent
+    stating = {
+        ".".join(("latentkit", *path.relative_to(package).with_suffix("").parts))
+        for path in package.rglob("*.py")
+        if "from jaxtyping import" in path.read_text(encoding="utf-8")
+    }
+    assert len(stating) > 10
+    assert [name for name in stating if not any(f"{name}.".startswith(f"{one}.") for one in checked)] == []
 
 
 def test_a_wrong_shape_is_an_error_anywhere_in_the_package():

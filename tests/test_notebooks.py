@@ -6,6 +6,7 @@ nbval (`--nbval-lax`) runs every cell and compares the marked outputs.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from pathlib import Path
 
@@ -24,8 +25,14 @@ def _code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@functools.cache  # nbformat checks a notebook against its schema, which takes longer than most tests
 def _built(source):
     return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+@functools.cache
+def _written(source):
+    return jupytext.read(source)
 
 
 def test_every_notebook_has_a_source_and_every_source_a_notebook():
@@ -36,7 +43,7 @@ def test_every_notebook_has_a_source_and_every_source_a_notebook():
 def test_notebook_is_what_its_source_says(source):
     built, written = (
         [(cell.cell_type, cell.source, cell.metadata) for cell in notebook.cells]
-        for notebook in (_built(source), jupytext.read(source))
+        for notebook in (_built(source), _written(source))
     )
     assert built == written, (
         f"{source.name} was changed since its notebook was built. Run: make notebooks ARGS={source.stem}"
@@ -45,7 +52,7 @@ def test_notebook_is_what_its_source_says(source):
 
 @lesson
 def test_a_cell_is_folded_if_it_only_puts_numbers_into_sentences(source):
-    for cell in _code(jupytext.read(source)):
+    for cell in _code(_written(source)):
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
         sentence = _ends_with_a_sentence(cell.source)
         assert sentence or not folded, cell.source
@@ -94,7 +101,7 @@ def test_some_numbers_of_the_lesson_are_compared_when_it_is_run_again(source):
 
 @lesson
 def test_cells_are_short_and_define_nothing(source):
-    for cell in _code(jupytext.read(source)):
+    for cell in _code(_written(source)):
         lines = [line for line in cell.source.splitlines() if line.strip() and line.strip() != CHECKED]
         assert len(lines) <= 12, cell.source
         definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
