@@ -1,4 +1,4 @@
-"""The command line: `latentkit lab | reset | doctor | evaluate | sweep | train`.
+"""The command line: `latentkit lab | reset | doctor | assign | slides | …`; `latentkit --help` lists all.
 
 Each command imports what it needs, so `latentkit --help` and error messages are fast.
 """
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="latentkit",
         description="Watch a language model think by repeating a block.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="commands:\n" + "\n".join(f"  {name:10}{run.__doc__}" for name, run in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:12}{run.__doc__}" for name, run in COMMANDS.items()),
     )
     parser.add_argument("--version", action="version", version=f"latentkit {lk.__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=" | ".join(COMMANDS))
@@ -115,9 +115,8 @@ class Finding:
 
 
 def _doctor(argv: list[str]) -> int:
-    """Check this computer: Python, packages, torch's device, nano, JupyterLab."""
-    if argv:
-        raise LatentkitError(f"doctor takes no arguments, got {' '.join(argv)!r}.")
+    """Check this computer; `--students 30` checks whether it serves a class."""
+    students = _students(argv)
     findings = [
         _python(),
         *_packages(),
@@ -128,6 +127,10 @@ def _doctor(argv: list[str]) -> int:
         _lessons_found(),
         _chromium(),
     ]
+    if students:
+        from latentkit.assign.teaching.readiness import class_findings
+
+        findings += [Finding(*row) for row in class_findings(students)]
     width = max(len(finding.what) for finding in findings)
     print(f"latentkit {lk.__version__} in {Path(__file__).parent}\n")
     for finding in findings:
@@ -135,6 +138,16 @@ def _doctor(argv: list[str]) -> int:
     broken = sum(finding.verdict == "FAIL" for finding in findings)
     print(f"\n{broken} of {len(findings)} checks failed." if broken else "\nAll is well.")
     return 1 if broken else 0
+
+
+def _students(argv: list[str]) -> int:
+    """Read the doctor's only option."""
+    match argv:
+        case []:
+            return 0
+        case ["--students", number] if number.isdecimal():
+            return int(number)
+    raise LatentkitError(f"doctor takes only --students and a number, got {' '.join(argv)!r}.")
 
 
 def _python() -> Finding:
@@ -241,6 +254,27 @@ def _sweep(argv: list[str]) -> int:
     return cli.main(argv)
 
 
+def _assign(argv: list[str]) -> int:
+    """Make, repair, grade and report assignments; see `latentkit assign --help`."""
+    from latentkit.assign import cli
+
+    return cli.main(argv)
+
+
+def _wheelhouse(argv: list[str]) -> int:
+    """Collect a folder of wheels for computers without a network."""
+    from latentkit.assign.teaching import wheelhouse
+
+    return wheelhouse.main(argv)
+
+
+def _slides(argv: list[str]) -> int:
+    """Make slides from a lesson: latentkit slides 02."""
+    from latentkit.assign.teaching import slides
+
+    return slides.main(argv)
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "lab": _lab,
     "reset": _reset,
@@ -248,6 +282,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": _evaluate,
     "sweep": _sweep,
     "train": _train,
+    "assign": _assign,
+    "slides": _slides,
+    "wheelhouse": _wheelhouse,
 }
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ WITHOUT_MODELS = {
     "trace",
     "view",
 } & MODULES
-MODELS_INSIDE_FUNCTIONS = {"explorer", "sliders", "classroom", "testing", "cli"} & MODULES
+MODELS_INSIDE_FUNCTIONS = {"explorer", "sliders", "classroom", "assign", "testing", "cli"} & MODULES
 
 # The package and what makes it lazy.
 LIGHT = {"latentkit", "lazy_loader"}

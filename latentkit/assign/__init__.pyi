@@ -1,0 +1,10 @@
+from .checking import check_questions as check_questions
+from .graders.grading import grade_course as grade_course
+from .graders.report import report_course as report_course
+from .making import make_assignment as make_assignment
+from .marking import begin as begin
+from .marking import check_form as check_form
+from .marking import grade as grade
+from .question import Question as Question
+from .question import read_questions as read_questions
+from .repair.repairing import repair_course as repair_course

@@ -1,0 +1,1 @@
+"""Grade with the kit, with nbgrader or with otter; marks and report."""

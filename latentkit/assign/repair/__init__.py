@@ -1,0 +1,1 @@
+"""Make notebooks that came back gradeable."""
