@@ -25,6 +25,13 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
 ARGS ?=
+WHEELS ?=
+
+# `make lab WHEELS=folder` installs from a folder that `latentkit wheelhouse folder` made, without a network.
+ifneq ($(WHEELS),)
+export PIP_NO_INDEX := 1
+export PIP_FIND_LINKS := $(WHEELS)
+endif
 
 # Tools are called as modules, so the environment still works after its folder was moved.
 python := $(VENV)/bin/python
