@@ -233,6 +233,24 @@ def test_two_values_count_as_equal(given, right, tolerance, expected):
     assert same(given, right, tolerance) is expected
 
 
+def test_cells_run_as_in_a_notebook_and_errors_end_one_cell_only():
+    from latentkit.assign.graders.running import new_names, run_cell
+
+    names = new_names()
+    for source in (
+        "%matplotlib inline\na = 1",
+        "!exit 3",
+        "%%time\nb = a + 1",
+        "c = 1 / 0",
+        "exit()",
+        "d = ",
+        "e = b",
+    ):
+        run_cell(source, names)
+    assert (names["a"], names["b"], names["e"]) == (1, 2, 2)
+    assert "c" not in names
+
+
 def test_otters_tests_are_one_file_per_part_and_hold_no_answer(tmp_path):
     course, _ = make_course(tmp_path, graders=("otter",))
     with zipfile.ZipFile(course.path("otter", NAME, "autograder.zip")) as archive:

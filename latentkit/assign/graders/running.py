@@ -18,8 +18,9 @@ from typing import Any
 from latentkit.assign.course import Assignment, Course, grading_environment
 from latentkit.assign.marking import Reference, Verdict, begin, reference
 from latentkit.assign.question import Part, Question
+from latentkit.assign.quiet import Quiet
 
-__all__ = ["grade_cells", "grade_file", "main"]
+__all__ = ["grade_cells", "grade_file", "main", "new_names", "run_cell"]
 
 Rows = list[dict[str, Any]]
 
@@ -36,14 +37,14 @@ def grade_cells(
     """
     tests = _tests(assignment)
     references: dict[str, Reference] = {}
-    names, run = _shell()
+    names = new_names()
     rows: Rows = []
     for cell in cells:
         if cell["cell_type"] != "code":
             continue
         name = str(cell["metadata"].get("latentkit", ""))
         if name not in tests:
-            run("".join(cell["source"]))
+            run_cell("".join(cell["source"]), names)
             continue
         question, part = tests.pop(name)
         known = references.setdefault(question.id, reference(question, secret=secret, student=student))
@@ -80,19 +81,40 @@ def _row(
     }
 
 
-def _shell() -> tuple[dict[str, Any], Any]:
-    """Return the names of a new IPython shell and a function that runs a cell in it."""
-    from IPython.core.interactiveshell import InteractiveShell
+class _Shell:
+    """What ``get_ipython()`` returns while a notebook is graded: cell magics run their code, nothing else."""
 
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance()
-    shell.showtraceback = lambda *_, **__: None  # type: ignore[method-assign]
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
 
-    def run(source: str) -> None:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            shell.run_cell(source, store_history=False, silent=True)  # type: ignore[no-untyped-call]
+    def run_cell_magic(self, _name: str, _line: str, body: str) -> None:
+        """Run the code of a cell that starts with a magic, such as ``%%time``."""
+        run_cell(body, self.names)
 
-    return shell.user_ns, run
+    def __getattr__(self, name: str) -> Quiet:
+        return Quiet()
+
+
+def new_names() -> dict[str, Any]:
+    """Return the names that a notebook starts with."""
+    from IPython.display import display
+
+    names: dict[str, Any] = {"__name__": "__main__", "display": display}
+    shell = _Shell(names)
+    names["get_ipython"] = lambda: shell
+    return names
+
+
+def run_cell(source: str, names: dict[str, Any]) -> None:
+    """Run a cell as IPython does; an error ends the cell and not the notebook."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        try:
+            code = TransformerManager().transform_cell(source)
+            exec(compile(code, "<cell>", "exec"), names)  # noqa: S102  (the student's code, in its own process)
+        except (Exception, SystemExit):  # noqa: BLE001  (a student's code may raise anything)
+            return
 
 
 def grade_file(notebook: Path, result: Path, *, course: Course, name: str, student: str) -> None:
@@ -108,14 +130,15 @@ def grade_file(notebook: Path, result: Path, *, course: Course, name: str, stude
 def main() -> int:
     """Grade the notebooks of the job that stands on the command line as JSON; each in a process of its own.
 
-    Where the system can fork, torch and nano are loaded once for all of them.
+    Where the system can fork, torch and nano are loaded once for all of them, if a question needs them.
     """
     import matplotlib as mpl
 
     mpl.use("agg")
     job = json.loads(sys.argv[1])
     course = Course(job["course"])
-    if len(job["files"]) > 1:
+    questions = course.assignment(job["name"]).questions
+    if len(job["files"]) > 1 and any("load_model" in question.setup for question in questions):
         import latentkit as lk
 
         lk.load_model("nano")
