@@ -10,6 +10,7 @@
 #   make notebooks                build and run the .ipynb of every lesson from its .py
 #   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/both/model
 #   make nano-control CORPUS=folder  train the control, which has no loop, into runs/control/both/model
+#   make bench                    measure every comparison; write benchmarks/RESULTS.md
 #   make constraints              rewrite constraints.txt from the versions that pip installs today
 #   make clean                    remove what these commands leave behind, .venv too
 #
@@ -37,10 +38,10 @@ endif
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help lab test test-slow lint lint-js notebooks nano nano-control constraints clean
+.PHONY: help lab test test-slow lint lint-js notebooks bench nano nano-control constraints clean
 
 help:
-	@sed -n '4,14s/^#   //p' Makefile
+	@sed -n '4,15s/^#   //p' Makefile
 
 lab: $(VENV)/.lab
 	$(python) -m latentkit.cli lab $(ARGS)
@@ -69,6 +70,9 @@ lint-js:
 
 notebooks: $(VENV)/.test
 	$(python) .ci/notebooks.py $(ARGS)
+
+bench: $(VENV)/.test
+	$(python) -m benchmarks.bench $(ARGS)
 
 # Three stages of 130 million tokens in all: a language, with few iterations; problems and facts of growing
 # difficulty; then both, with more iterations, while the learning rate falls. The injection is quiet from the first

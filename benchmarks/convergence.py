@@ -30,29 +30,42 @@ def random_model(hidden: int) -> HuginnModel:
     return HuginnModel(init_weights(Huginn(config), torch.Generator().manual_seed(0)))
 
 
+def measure(hidden: int, *, turns: int = TURNS, device: str = "cpu") -> tuple[list[float], ...]:
+    """Return the seconds of the bare loop, of the loop with distances, and of the distances alone."""
+    model = random_model(hidden)
+    model.module.to(device)
+    context = model.embed(torch.arange(TOKENS)[None])
+    start = model.initial_state(context, 0)
+    bare, whole, measuring = [], [], []
+    for turn in range(turns + 1):
+        began = seconds(device)
+        state = start
+        for _ in range(LIMIT):
+            state = model.step(state, context)
+        looped = seconds(device)
+        with Progress(LIMIT, "", visible=False) as bar:
+            run = iterate(model, context, start, bar, iterations=ITERATIONS, limit=LIMIT)
+            iterated = seconds(device)
+            measured(model, run, keep_states=False)
+        ended = seconds(device)
+        if turn:  # the first turn is a warm-up
+            bare.append(looped - began)
+            whole.append(ended - looped)
+            measuring.append(ended - iterated)
+    return bare, whole, measuring
+
+
+def seconds(device: str) -> float:
+    """Return the time; on a GPU after it has finished its work."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def main() -> None:
     print(f"{TOKENS} tokens, {ITERATIONS} iterations, {torch.get_num_threads()} threads, {TURNS} turns")
     for hidden in (256, 1024):
-        model = random_model(hidden)
-        context = model.embed(torch.arange(TOKENS)[None])
-        start = model.initial_state(context, 0)
-        bare, whole, measuring = [], [], []
-        for turn in range(TURNS + 1):
-            began = time.perf_counter()
-            state = start
-            for _ in range(LIMIT):
-                state = model.step(state, context)
-            looped = time.perf_counter()
-            with Progress(LIMIT, "", visible=False) as bar:
-                run = iterate(model, context, start, bar, iterations=ITERATIONS, limit=LIMIT)
-                iterated = time.perf_counter()
-                measured(model, run, keep_states=False)
-            ended = time.perf_counter()
-            if turn:  # the first turn is a warm-up
-                bare.append(looped - began)
-                whole.append(ended - looped)
-                measuring.append(ended - iterated)
-        medians = [statistics.median(times) for times in (bare, whole, measuring)]
+        medians = [statistics.median(times) for times in measure(hidden)]
         print(
             f"hidden {hidden:>5}: bare {medians[0]:.3f} s, with distances {medians[1]:.3f} s "
             f"(+{100 * (medians[1] / medians[0] - 1):.1f} %), the measuring alone {medians[2]:.3f} s "

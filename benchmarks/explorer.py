@@ -136,14 +136,14 @@ def timed(page: Page, slider: Locator, keys: int, changed: str | None = None) ->
     return took[3:]
 
 
-def told(name: str, took: list[float]) -> float:
+def told(name: str, took: list[float]) -> list[float]:
     ordered = sorted(took)
     print(
         f"{name}: median {statistics.median(took):.1f} ms, one in ten within "
         f"{ordered[len(took) // 10]:.1f} ms, nine in ten within {ordered[9 * len(took) // 10]:.1f} ms "
         f"({len(took)} keys)"
     )
-    return statistics.median(took)
+    return took
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[bytes], Callable[[str], str]]:
@@ -193,13 +193,14 @@ def main(flags: list[str]) -> None:
             explorers = page.locator(".latentkit-explorer")
             sliders = [explorers.nth(i).get_by_role("slider", name="Iteration") for i in range(2)]
             page.evaluate(IDLE)
-            told("a slider that does nothing", timed(page, page.locator("#idle"), KEYS))
+            idle = told("a slider that does nothing", timed(page, page.locator("#idle"), KEYS))
             small = told("explorer, 60 × 64", timed(page, sliders[0], KEYS))
-            told("explorer, 512 × 128", timed(page, sliders[1], KEYS))
+            large = told("explorer, 512 × 128", timed(page, sliders[1], KEYS))
             drawn = page.locator(".widget-interact .widget-slider").get_by_role("slider")
             slow = told("interact + matplotlib, 60 × 64", timed(page, drawn, KEYS_OF_MATPLOTLIB, picture))
-            print(f"ratio {slow / small:.0f}")
-            print(json.dumps({"explorer_ms": round(small, 1), "interact_ms": round(slow)}))
+            print(f"ratio {statistics.median(slow) / statistics.median(small):.0f}")
+            found = {"explorer": small, "explorer_large": large, "interact": slow, "idle": idle}
+            print(json.dumps({name: [round(each, 1) for each in took] for name, took in found.items()}))
             browser.close()
     finally:
         process.terminate()
