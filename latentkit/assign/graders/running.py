@@ -111,7 +111,7 @@ def run_cell(source: str, names: dict[str, Any]) -> None:
 
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         try:
-            code = TransformerManager().transform_cell(source)
+            code = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
             exec(compile(code, "<cell>", "exec"), names)  # noqa: S102  (the student's code, in its own process)
         except (Exception, SystemExit):  # noqa: BLE001  (a student's code may raise anything)
             return
