@@ -88,7 +88,58 @@ def smollm2() -> Any:
     return lk.load_model("smollm2")
 
 
+def write_tiny_llama(path: Path) -> None:
+    """Write a llama of two blocks with weights in Q4_1 and a tokenizer of single characters."""
+    from gguf import GGMLQuantizationType, GGUFWriter
+    from gguf.quants import quantize
+
+    hidden, inner, vocabulary, rng = 64, 128, 96, np.random.default_rng(0)
+    writer = GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(hidden)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(4)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(vocabulary)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list([chr(33 + i) if i < 94 else f"<{i}>" for i in range(vocabulary)])
+    writer.add_token_types([1] * vocabulary)
+    writer.add_token_merges(["a b"])
+    writer.add_bos_token_id(94)
+    writer.add_eos_token_id(95)
+    shapes = {"token_embd": (vocabulary, hidden), "output": (vocabulary, hidden)}
+    for block in range(2):
+        shapes |= {f"blk.{block}.attn_{name}": (hidden, hidden) for name in ("q", "k", "v", "output")}
+        shapes |= {f"blk.{block}.ffn_{name}": (inner, hidden) for name in ("gate", "up")}
+        shapes[f"blk.{block}.ffn_down"] = (hidden, inner)
+    for name, shape in shapes.items():
+        values = quantize(rng.normal(size=shape).astype(np.float32) / 8, GGMLQuantizationType.Q4_1)
+        writer.add_tensor(f"{name}.weight", values, raw_dtype=GGMLQuantizationType.Q4_1)
+    for name in ("output_norm", *(f"blk.{b}.{norm}" for b in range(2) for norm in ("attn_norm", "ffn_norm"))):
+        writer.add_tensor(f"{name}.weight", np.ones(hidden, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs gguf")
+def test_a_quantised_file_is_a_model_whose_layers_can_be_read(tmp_path: Path) -> None:
+    write_tiny_llama(tmp_path / "tiny.gguf")
+    model = lk.load_model(tmp_path / "tiny.gguf")
+    assert (model.quantised, len(model.layers), model.hidden_size) == ("Q4_1", 2, 64)
+    lens = lk.run_layer_lens(model, [1, 2, 3], new_tokens=2, progress=False)
+    assert lens.attrs["quantised"] == "Q4_1"
+    assert float(abs(lens.kl.sel(layer=1)).max()) == 0
+    assert float(lens.kl.sel(layer=0).min()) > 0
+
+
 @needs_model
+@pytest.mark.slow
 def test_the_shipped_results_are_what_the_script_gives(smollm2: Any) -> None:
     script = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "shipped_results.py"))
     made = dict(script["results"](smollm2))
@@ -100,7 +151,8 @@ def test_the_shipped_results_are_what_the_script_gives(smollm2: Any) -> None:
 
 
 @needs_model
-def test_a_quantised_model_says_so(smollm2: Any) -> None:
+@pytest.mark.slow
+def test_the_packaged_model_is_quantised(smollm2: Any) -> None:
     assert smollm2.quantised == "Q4_1"
     assert len(smollm2.layers) == 30
     path = packaged_smollm2()

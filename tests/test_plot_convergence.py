@@ -351,7 +351,7 @@ def test_dollars_are_drawn_as_dollars():
     assert abs(dollars - plain) < 5, "as a formula it would be two letters shorter"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=30), min_size=1, max_size=6))
 def test_any_tokens_draw_without_a_warning(texts):
     with warnings.catch_warnings():
