@@ -39,6 +39,11 @@ def test_every_notebook_has_a_source_and_every_source_a_notebook():
     assert [path.stem for path in SOURCES] == sorted(path.stem for path in LESSONS.glob("*.ipynb"))
 
 
+def test_no_source_is_collected_because_that_would_run_the_lesson(request):
+    ask = request.session.gethookproxy(LESSONS).pytest_ignore_collect
+    assert [ask(collection_path=source, config=request.config) for source in SOURCES] == [True] * len(SOURCES)
+
+
 @lesson
 def test_notebook_is_what_its_source_says(source):
     built, written = (
