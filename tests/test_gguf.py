@@ -106,7 +106,7 @@ def write_tiny_llama(path: Path) -> None:
     writer.add_vocab_size(vocabulary)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
-    writer.add_token_list([chr(33 + i) if i < 94 else f"<{i}>" for i in range(vocabulary)])
+    writer.add_token_list([*map(chr, range(33, 126)), "ab", "<begin>", "<end>"])
     writer.add_token_types([1] * vocabulary)
     writer.add_token_merges(["a b"])
     writer.add_bos_token_id(94)
