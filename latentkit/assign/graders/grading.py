@@ -165,6 +165,10 @@ def run_tool(module: str, arguments: Sequence[str], **options: Any) -> None:
             f"{module} is not installed. Install it with: pip install 'latentkit[classroom]'"
         )
     command = [sys.executable, "-m", module, *arguments]
+    environment = dict(options.pop("env", os.environ))
+    programs = str(Path(sys.executable).parent)  # nbgrader calls alembic, which may not be on the path
+    environment["PATH"] = os.pathsep.join([programs, environment.get("PATH", "")])
+    options["env"] = environment
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603  (our own command)
     if done.returncode:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
