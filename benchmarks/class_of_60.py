@@ -1,6 +1,6 @@
 """How long it takes to make, repair, grade and report an assignment for a class, and whether answers travel.
 
-    python benchmarks/class_of_60.py [STUDENTS] [LESSON] [GRADER]
+    python benchmarks/class_of_60.py [STUDENTS] [LESSON or QUESTIONS.toml] [GRADER]
 
 Every student hands in the solution in a mangled notebook; every tenth hands in the numbers of a neighbour.
 Prints seconds, and the points of those copies.
@@ -32,7 +32,10 @@ def main(students: int = 60, lesson: str = "00", grader: str = "kit") -> None:
         start = time.perf_counter()
         graders = () if grader == "kit" else (grader,)
         course, made = make_course(
-            Path(folder, "course"), students=names, questions=shipped_questions()[lesson], graders=graders
+            Path(folder, "course"),
+            students=names,
+            questions=shipped_questions().get(lesson, Path(lesson)),
+            graders=graders,
         )
         seconds["make, without answer sheets"] = time.perf_counter() - start
         copies = names[9::10]
