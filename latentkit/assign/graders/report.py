@@ -175,7 +175,10 @@ def plot_report(report: ClassReport, *, ax: Any = None) -> Any:
         bars = ax.barh(
             names, counts, left=left, color=colour, hatch=_HATCHES[outcome], edgecolor="white", label=outcome
         )
-        ax.bar_label(bars, [str(count) if count else "" for count in counts], label_type="center", fontsize=9)
+        shown = [str(count) if count else "" for count in counts]
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}  # readable on the hatching
+        for label in ax.bar_label(bars, shown, label_type="center", fontsize=9):
+            label.set_bbox(box if label.get_text() else None)
         left = [start + count for start, count in zip(left, counts, strict=True)]
     ax.invert_yaxis()
     ax.set_xlabel("Students")
