@@ -152,7 +152,7 @@ def test_plain_javascript_has_the_same_numbers(block, short):
          "x[i] = narrow[i];\n    this.norm(x, x, `${prefix}.norm_2.weight`);"),
         ("model.js", "norm(x, x, `${prefix}.norm_4.weight`)", "norm(x, x, `${prefix}.norm_2.weight`)"),
         ("model.js", "state[i] + embedding[i]", "embedding[i]"),
-        ("model.js", "odd * cos[angle] + even", "odd * cos[angle] - even"),
+        ("rotary.js", "odd * cos[angle] + even", "odd * cos[angle] - even"),
         ("weights.js", "planes[all + place + i] << 16", "planes[all + place + i] << 15"),
         ("random.js", "1 - block[i]", "block[i]"),
         ("random.js", "0x4973f715", "0x4973f717"),

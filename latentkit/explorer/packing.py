@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -20,7 +19,7 @@ __all__ = ["KERNEL", "pack_model"]
 FOLDER = Path(__file__).parent / "static" / "engine"
 #: The kernel, assembled from product.wat with ``wasmtime.wat2wasm``; a test compares the two.
 KERNEL = FOLDER / "product.wasm"
-INJECTIONS = ("add", "gate", "linear")
+ENGINE_INJECTIONS = ("add", "gate", "linear")
 
 
 def pack_model(model: Any) -> bytes:
@@ -50,7 +49,6 @@ def pack_model(model: Any) -> bytes:
         "config": config.to_dict(),
         "tokenizer": _vocabulary(json.loads(tokenizer.backend_tokenizer.to_str())),
         "tensors": [{"name": name, "shape": list(tensor.shape)} for name, tensor in tensors.items()],
-        "digest": hashlib.sha256(planes).hexdigest(),
     }
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -63,7 +61,7 @@ def _checked(model: Any) -> tuple[Any, Any]:
     wanted = "Pass a model of Huginn's architecture with a byte-level BPE tokenizer, such as nano."
     if not hasattr(config, "injection_type") or tokenizer is None:
         raise ModelError(f"'{getattr(model, 'name', model)}' cannot run in a page. {wanted}")
-    if config.injection_type not in INJECTIONS:
+    if config.injection_type not in ENGINE_INJECTIONS:
         raise ModelError(f"The engine of the page has no injection '{config.injection_type}'. {wanted}")
     odd = {n: s for n in ("n_embd", "intermediate_size", "vocab_size") if (s := getattr(config, n)) % 16}
     if odd:

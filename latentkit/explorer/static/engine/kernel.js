@@ -22,32 +22,23 @@ export class Weights {
   }
 }
 
-/** Memory that only grows: arrays of numbers are handed out one after the other. */
+/** Memory of a fixed size: arrays of numbers are handed out one after the other. */
 export class Memory {
-  /** @param {number} bytes expected size; more is added when it is needed */
+  /** @param {number} bytes of all arrays together */
   constructor(bytes) {
     this.wasm = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE) + 1 });
     this.used = 16;
   }
 
   /**
-   * An array of zeros. Growing the memory detaches arrays that were handed out before: see `again`.
+   * An array of zeros. The memory never grows, because that would detach the arrays handed out before.
    * @param {number} length
    */
   floats(length) {
     const start = this.used;
     this.used += Math.ceil((length * 4) / 16) * 16;
-    const missing = this.used - this.wasm.buffer.byteLength;
-    if (missing > 0) this.wasm.grow(Math.ceil(missing / PAGE));
-    return new Float32Array(this.wasm.buffer, start, length);
-  }
-
-  /**
-   * The same numbers as a view that is still attached.
-   * @param {number} start in bytes
-   * @param {number} length
-   */
-  again(start, length) {
+    const size = this.wasm.buffer.byteLength;
+    if (this.used > size) throw new Error(`The engine's memory of ${size} bytes is too small.`);
     return new Float32Array(this.wasm.buffer, start, length);
   }
 }

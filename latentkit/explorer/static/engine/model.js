@@ -7,6 +7,7 @@
 
 import { Memory, plainProducts, wasmProducts } from "./kernel.js";
 import { initialRow } from "./random.js";
+import { rotaryTable, rotate } from "./rotary.js";
 import { Tokenizer } from "./tokenizer.js";
 import { arrays, count, unpack } from "./weights.js";
 
@@ -43,6 +44,7 @@ export class Model {
     this.vectors = weights.vectors;
     this.matrices = weights.matrices;
     this.products = products;
+    this.usesKernel = products !== plainProducts;
     this.tokenizer = new Tokenizer(header.tokenizer);
     this.hidden = header.config.n_embd;
     this.scratch = makeScratch(memory, header.config);
@@ -131,12 +133,35 @@ export class Model {
    * @returns {Float32Array} [token, vocab], a view that the next readout overwrites
    */
   readout(state, context) {
+    const { logits } = this.scratch;
+    this.product(this.lastHidden(state, context), context.tokens, "lm_head.weight", logits);
+    return logits.subarray(0, context.tokens * this.config.vocab_size);
+  }
+
+  /**
+   * The logits after the last token only, which spares the head for all others.
+   * @param {Float32Array} state
+   * @param {Context} context
+   */
+  readoutLast(state, context) {
+    const { input, logits } = this.scratch;
+    const all = this.lastHidden(state, context);
+    input.set(all.subarray((context.tokens - 1) * this.hidden));
+    this.product(input, 1, "lm_head.weight", logits);
+    return logits.subarray(0, this.config.vocab_size);
+  }
+
+  /**
+   * What the head reads: final norm, coda, final norm.
+   * @param {Float32Array} state
+   * @param {Context} context
+   */
+  lastHidden(state, context) {
     const x = this.normalise(state);
     for (let i = 0; i < this.config.n_layers_in_coda; i++) this.block(x, context, `coda.${i}`);
-    const { input, logits } = this.scratch;
+    const { input } = this.scratch;
     this.norm(input, x, "transformer.ln_f.weight");
-    this.product(input, context.tokens, "lm_head.weight", logits);
-    return logits.subarray(0, context.tokens * this.config.vocab_size);
+    return input.subarray(0, x.length);
   }
 
   /**
@@ -252,6 +277,8 @@ export class Model {
   }
 
   /**
+   * Product of arrays of the scratch memory. The kernel reads the weights once for four rows, so it works on
+   * whole fours where the arrays have room; what the last rows hold is not used.
    * @param {Float32Array} x
    * @param {number} rows
    * @param {string} name
@@ -260,7 +287,8 @@ export class Model {
   product(x, rows, name, out) {
     const weights = this.matrices.get(name);
     if (!weights) throw new Error(`The model has no matrix ${name}.`);
-    this.products.product(x, rows, weights, out);
+    const fours = this.usesKernel ? 4 * Math.ceil(rows / 4) : rows;
+    this.products.product(x, Math.min(fours, this.config.block_size), weights, out);
   }
 
   /** @param {string} name */
@@ -291,42 +319,4 @@ function makeScratch(memory, config) {
     inner: memory.floats(tokens * config.intermediate_size),
     logits: memory.floats(tokens * config.vocab_size),
   };
-}
-
-/**
- * Cosine and sine of every rotary angle, rounded to float32 step by step as in `rope_table`.
- * @param {import("./weights.js").Config} config
- * @param {number} tokens
- */
-function rotaryTable(config, tokens) {
-  const size = config.n_embd / config.n_heads;
-  const pairs = size / 2;
-  const cos = new Float32Array(tokens * pairs);
-  const sin = new Float32Array(tokens * pairs);
-  for (let j = 0; j < pairs; j++) {
-    const frequency = Math.fround(1 / Math.fround(config.rope_base ** Math.fround((2 * j) / size)));
-    for (let t = 0; t < tokens; t++) {
-      const angle = Math.fround(t * frequency);
-      cos[t * pairs + j] = Math.cos(angle);
-      sin[t * pairs + j] = Math.sin(angle);
-    }
-  }
-  return { cos, sin };
-}
-
-/**
- * Turn the channel pairs (0, 1), (2, 3), … of each head by the angles of a position, in place.
- * @param {Float32Array} row heads of queries and keys, one after the other
- * @param {{cos: Float32Array, sin: Float32Array}} table
- * @param {number} t
- * @param {number} size channels of a head
- */
-function rotate(row, { cos, sin }, t, size) {
-  const pairs = size / 2;
-  for (let i = 0; i < row.length; i += 2) {
-    const angle = t * pairs + (i % size) / 2;
-    const [even, odd] = [row[i], row[i + 1]];
-    row[i] = even * cos[angle] - odd * sin[angle];
-    row[i + 1] = odd * cos[angle] + even * sin[angle];
-  }
 }

@@ -37,11 +37,10 @@ function words(number) {
 
 /**
  * The seed of one position: the first word of `numpy.random.SeedSequence((seed, position))`.
- * @param {number | bigint} seed
- * @param {number} position
+ * @param {...(number | bigint)} numbers seed and position, and a third number for other uses
  */
-export function positionSeed(seed, position) {
-  const entropy = [...words(BigInt(seed)), ...words(BigInt(position))];
+export function positionSeed(...numbers) {
+  const entropy = numbers.flatMap((number) => words(BigInt(number)));
   const hash = { constant: 0x43b0d7e5 };
   const pool = Array.from({ length: POOL }, (_, i) => mixIn(entropy[i] ?? 0, hash));
   for (let from = 0; from < POOL; from++) {
@@ -137,4 +136,18 @@ export function initialRow(row, seed, position) {
       if (beyond(value)) row[i] = fresh[i];
     });
   }
+}
+
+/**
+ * Add a random direction to one row, as `latentkit.run.recurrence.perturbation` does.
+ * @param {Float32Array} row
+ * @param {number} size length of the direction relative to the row's
+ * @param {number | bigint} seed
+ * @param {number} position
+ */
+export function addNoise(row, size, seed, position) {
+  const direction = new Float32Array(row.length);
+  fillNormal(direction, 1, twister(positionSeed(seed, position, 1)));
+  const scale = (size * Math.hypot(...row)) / Math.hypot(...direction);
+  for (let i = 0; i < row.length; i++) row[i] += scale * direction[i];
 }

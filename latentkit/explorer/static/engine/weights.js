@@ -26,7 +26,6 @@ import { Weights } from "./kernel.js";
  * @property {Config} config
  * @property {import("./tokenizer.js").Vocabulary} tokenizer
  * @property {{name: string, shape: number[]}[]} tensors in the order of the planes
- * @property {string} digest of the two planes, SHA-256
  */
 
 /**
