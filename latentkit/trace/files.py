@@ -19,6 +19,7 @@ from latentkit.errors import FileError, TraceError
 from latentkit.files import write_file
 from latentkit.netcdf import read_netcdf, to_netcdf
 from latentkit.trace.checking import check_trace, trace_kind
+from latentkit.trace.json_traces import is_json, read_json
 from latentkit.trace.stores import is_store, open_store
 
 __all__ = ["open_trace", "save_trace"]
@@ -66,12 +67,12 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a trace that `save_trace` wrote, or a store of `run_sweep`; neither torch nor the model is needed.
+    """Open a trace that `save_trace` or the live page wrote, or a store of `run_sweep`; torch is not needed.
 
     Parameters
     ----------
     path : path
-        The file, or the folder of the store.
+        The file: netCDF-4, or JSON saved in a page of `save_live_html`; or the folder of a store.
 
     Returns
     -------
@@ -95,12 +96,13 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
         msg = f"There is no file {path}. Pass the path that `save_trace` returned."
         raise TraceError(msg)
     try:
-        packed = read_netcdf(path.read_bytes())
+        data = path.read_bytes()
+        packed = None if is_json(data) else read_netcdf(data)
     except OSError as error:  # FileError is one, too
         reason = error if isinstance(error, FileError) else f"It cannot be read ({error.strerror})."
         raise TraceError(f"{path} is not a readable trace. {reason} Save the trace again.") from error
     try:
-        return check_trace(_unpack(_from_version_0_1(packed)))
+        return check_trace(read_json(data) if packed is None else _unpack(_from_version_0_1(packed)))
     except Exception as error:  # a file without a checksum may hold anything
         raise TraceError(f"{path} is not a trace: {error}") from error
 
