@@ -7,6 +7,7 @@ from .errors import LatentkitError as LatentkitError
 from .explorer import TraceExplorer as TraceExplorer
 from .explorer import explore as explore
 from .explorer import explore_model as explore_model
+from .explorer import save_live_html as save_live_html
 from .measure import answer_iteration as answer_iteration
 from .measure import compare_settling as compare_settling
 from .measure import contraction_rate as contraction_rate

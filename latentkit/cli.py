@@ -275,10 +275,19 @@ def _slides(argv: list[str]) -> int:
     return slides.main(argv)
 
 
+def _page(argv: list[str]) -> int:
+    """Save a page in which nano runs, without a network; see `latentkit page --help`."""
+    from latentkit.explorer.live import page_command
+
+    print(page_command(argv))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "lab": _lab,
     "reset": _reset,
     "doctor": _doctor,
+    "page": _page,
     "evaluate": _evaluate,
     "sweep": _sweep,
     "train": _train,
