@@ -80,6 +80,7 @@ export class Tour {
     this.next.hidden = true;
     this.back.hidden = index === 0;
     this.page.form.fill({ iterations: 64, seed: 0, ...step.settings });
+    this.page.form.say("");
     this.heading.focus();
   }
 
