@@ -10,9 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -32,7 +36,9 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1, 2}  # HDF5's numbers for deflate and shuffle, the only filters that this module uses
 _RATIO = 1100  # deflate compresses by a factor of at most 1,032
 _SLACK = 1 << 16
-_SECONDS = 60
+_SECONDS, _BYTES_PER_SECOND, _WALL_SECONDS = 8, 10_000_000, 60  # to read a file in a separate process
+_OUT_OF_TIME = {getattr(signal, name, 0) for name in ("SIGXCPU", "SIGKILL")} - {0}
+_MEMORY = 4 << 30  # address space of that process
 # A dimension without labels is stored as an array that is not read.
 _BARE_DIMENSION = b"This is a netCDF dimension but not a netCDF variable"
 
@@ -83,6 +89,8 @@ def read_netcdf(data: bytes) -> xr.Dataset:
     body = _unsealed(data)
     if not body.startswith(_SIGNATURE):
         raise FileError("This is no netCDF-4 file.")
+    if len(body) < _end_of_data(body):
+        raise FileError(f"The file is cut off: it has {len(body):,} of {_end_of_data(body):,} bytes.")
     if len(body) == len(data):  # without a checksum
         _read_apart(body)
     try:
@@ -105,6 +113,12 @@ def _unsealed(data: bytes) -> bytes:
     if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
         raise FileError("The file is damaged: its content does not have the checksum at its end.")
     return body
+
+
+def _end_of_data(body: bytes) -> int:
+    """Return the size that the file's first block states; 0 if it has an unknown version."""
+    place = {0: 40, 1: 44, 2: 28, 3: 28}.get(body[8]) if len(body) > 8 else None
+    return int.from_bytes(body[place : place + 8], "little") if place else 0
 
 
 def _read(body: bytes) -> xr.Dataset:
@@ -150,23 +164,43 @@ def _inspect_array(name: str, item: h5py.Dataset) -> int:
     return claimed
 
 
+# Without -P a file h5py.py in the current folder would be imported. The package itself may be anywhere.
+_READER = "import sys; sys.path.append(sys.argv[1]); import latentkit.netcdf as n; n._read_limited()"
+
+
 def _read_apart(body: bytes) -> None:
     """Read the file once in a separate process: a damaged file may loop, crash or use all memory."""
-    script = "import sys, latentkit.netcdf as n; n._limit_memory(); n._read(sys.stdin.buffer.read())"
+    package = str(Path(__file__).resolve().parents[1])
     try:
-        done = subprocess.run(  # noqa: S603  (the command is a constant)
-            [sys.executable, "-c", script], input=body, capture_output=True, timeout=_SECONDS, check=False
+        done = subprocess.run(  # noqa: S603  (the command is a constant and the package's folder)
+            [sys.executable, "-P", "-c", _READER, package],
+            input=body,
+            capture_output=True,
+            timeout=_WALL_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise FileError(f"The file is damaged: reading it takes more than {_SECONDS} s.") from None
+        raise FileError(f"The file is damaged: reading it takes more than {_WALL_SECONDS} s.") from None
+    if -done.returncode in _OUT_OF_TIME:
+        raise FileError("The file is damaged: reading it does not end.")
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["the reader crashed"]
         raise FileError(f"The file is damaged ({last[0].removeprefix('latentkit.errors.FileError: ')}).")
 
 
-def _limit_memory(limit: int = 4 << 30) -> None:
-    try:
+def _read_limited(body: bytes | None = None) -> None:
+    """Read a file, by default standard input, with limits; for a separate process."""
+    body = sys.stdin.buffer.read() if body is None else body
+    _limit_process(len(body))
+    _read(body)
+
+
+def _limit_process(size: int) -> None:
+    """Limit the memory and the processor time of this process for reading a file of that size."""
+    with suppress(ImportError):  # Windows has no such limits
         import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+        seconds = math.ceil(time.process_time() + _SECONDS + size / _BYTES_PER_SECOND)
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

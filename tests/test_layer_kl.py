@@ -733,9 +733,9 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
         ),
         (
             {"do": "skipp"},
-            "No intervention named 'skipp'. Did you mean 'skip'? Known: 'add', 'identity', 'knock_out', "
-            "'mean_attention', 'mean_mlp', 'noise', 'patch', 'repeat', 'skip', 'zero_attention', 'zero_mlp'. "
-            "A function works too.",
+            "do is 'skipp', which is no known intervention. Did you mean 'skip'? Known: 'add', 'identity', "
+            "'knock_out', 'mean_attention', 'mean_mlp', 'noise', 'patch', 'repeat', 'skip', "
+            "'zero_attention', 'zero_mlp'. A function works too.",
         ),
         (
             {"do": "noise"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 
 import h5py
 import numpy as np
@@ -66,15 +67,39 @@ def test_a_file_that_lost_its_checksum_is_refused(data):
     assert str(caught.value) == "The file is damaged: the checksum at its end is missing."
 
 
+def test_a_file_that_is_cut_off_is_refused_without_reading_it(dataset, monkeypatch):
+    monkeypatch.setattr(netcdf, "_read_apart", lambda _body: pytest.fail("was read"))
+    old = bytes(dataset.to_netcdf(engine="h5netcdf"))
+    for size in (len(old) - 1, 100):
+        with pytest.raises(FileError) as caught:
+            netcdf.read_netcdf(old[:size])
+        assert str(caught.value) == f"The file is cut off: it has {size:,} of {len(old):,} bytes."
+
+
 def test_a_file_without_a_checksum_that_never_had_one_opens(dataset):
     old = bytes(dataset.to_netcdf(engine="h5netcdf"))
     xr.testing.assert_identical(netcdf.read_netcdf(old), dataset)
 
 
 def test_a_reader_that_does_not_end_is_stopped(dataset, monkeypatch):
-    monkeypatch.setattr(netcdf, "_SECONDS", 0)
+    monkeypatch.setattr(netcdf, "_WALL_SECONDS", 0)
     with pytest.raises(FileError, match="reading it takes more than 0 s"):
         netcdf.read_netcdf(bytes(dataset.to_netcdf(engine="h5netcdf")))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="Windows has no limit on processor time")
+def test_a_reader_that_loops_is_stopped_by_a_limit_on_processor_time(dataset, monkeypatch):
+    endless = "n._SECONDS = 0; n._limit_process(0)\nwhile True: pass"
+    monkeypatch.setattr(netcdf, "_READER", netcdf._READER.replace("n._read_limited()", endless))
+    with pytest.raises(FileError, match="reading it does not end"):
+        netcdf.read_netcdf(bytes(dataset.to_netcdf(engine="h5netcdf")))
+
+
+def test_a_reader_imports_nothing_from_the_current_folder(dataset, tmp_path, monkeypatch):
+    (tmp_path / "h5py.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    xr.testing.assert_identical(netcdf.read_netcdf(bytes(dataset.to_netcdf(engine="h5netcdf"))), dataset)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("link", [h5py.ExternalLink("other.h5", "/secret"), h5py.SoftLink("/text")])

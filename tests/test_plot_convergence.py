@@ -516,8 +516,8 @@ def test_a_colour_scale_whose_ends_are_reversed_is_refused(limits, given):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"symbol": "z"}, "`symbol` must be 'x' or 's', got 'z'."),
-        ({"symbol": ["x"]}, "`symbol` must be 'x' or 's', got ['x']."),
+        ({"symbol": "z"}, "No symbol named 'z'. Known: 's', 'x'."),
+        ({"symbol": ["x"]}, "No symbol named ['x']. Known: 's', 'x'."),
         ({"ax": 3}, "`ax` must be matplotlib Axes or None, got int."),
     ],
 )

@@ -282,7 +282,7 @@ def test_it_draws_into_axes_that_are_given():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sort": "size"}, "`sort` must be 'layer', 'score' or None, got 'size'."),
+        ({"sort": "size"}, "No sort named 'size'. Known: 'layer', 'score'."),
         (
             {"vmin": 2, "vmax": 1},
             "`vmin` must be less than `vmax`, got 2 and 1. A limit that is not passed is the smallest or the "

@@ -116,7 +116,7 @@ def test_picture_has_its_size_so_that_the_page_keeps_its_layout(trace):
 def test_iteration_that_is_not_there_is_refused(trace, iteration):
     with pytest.raises(ArgumentError) as raised:
         lk.slide(trace, iteration=iteration)
-    assert str(raised.value) == f"`iteration` must be a whole number from 0 to 3, got {iteration!r}."
+    assert str(raised.value) == f"iteration is {iteration!r}; pass a whole number from 0 to 3."
 
 
 # The readout
@@ -164,7 +164,7 @@ def test_trace_without_readouts_is_refused(trace):
 def test_token_that_is_not_there_is_refused(trace):
     with pytest.raises(ArgumentError) as raised:
         lk.slide(trace, "readout", token=-1)
-    assert str(raised.value) == "`token` must be a whole number from 0 to 4, got -1."
+    assert str(raised.value) == "token is -1; pass a whole number from 0 to 4."
 
 
 # Both

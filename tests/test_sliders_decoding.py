@@ -144,7 +144,7 @@ def test_decoding_without_readouts_is_refused(view, trace):
 def test_token_that_is_not_there_is_refused(view, trace):
     with pytest.raises(ArgumentError) as raised:
         lk.slide(trace, view, token=4)
-    assert str(raised.value) == "`token` must be a whole number from 0 to 3, got 4."
+    assert str(raised.value) == "token is 4; pass a whole number from 0 to 3."
 
 
 def test_criterion_that_is_not_there_is_refused(trace):

@@ -113,7 +113,7 @@ def test_tokens_are_data():
             {"components": (1,)},
             "`components` must be two or three different numbers from 1, such as (1, 2), got (1,).",
         ),
-        ({"iteration": 33}, "`iteration` must be a whole number from 0 to 32, got 33."),
+        ({"iteration": 33}, "iteration is 33; pass a whole number from 0 to 32."),
         (
             {"tokens": slice(8, 9)},
             "`tokens` selects nothing: slice(8, 9, None). This trace has tokens 0 to 7: pass a slice within "

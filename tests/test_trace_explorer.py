@@ -555,8 +555,9 @@ def test_a_model_without_iterations_is_refused():
     with pytest.raises(ArgumentError) as raised:
         lk.explore_model(object())
     assert str(raised.value) == (
-        "object does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model such "
-        "as load_model('nano'), or compare this model's layers with run_layer_effect."
+        "model is a object, which does not repeat a block, so it has no iterations to watch. Pass a "
+        "recurrent-depth model such as load_model('nano'), or compare this model's layers with "
+        "run_layer_effect."
     )
 
 

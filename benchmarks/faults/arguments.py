@@ -1,20 +1,27 @@
 """Give every parameter of every public function wrong values.
 
-    python -m benchmarks.faults.arguments [FUNCTION ...] [--accepted]
+    python -m benchmarks.faults.arguments [FUNCTION ...] [--accepted] [--part 0/2]
 
-Each value must be used, or refused with one of latentkit's errors within a second. Errors of other libraries
-and slow calls are listed; there must be none. With --accepted, the accepted values are listed for review.
+Each value must be used, or refused within a second of processor time with one of latentkit's errors that
+names the parameter. Errors of other libraries, errors without the name and slow calls are listed; there must
+be none. With --accepted, the accepted values are listed for review. --part runs a part of the functions.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
+import io
+import os
+import re
 import signal
 import tempfile
+import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +29,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+import xarray as xr
 
 import latentkit as lk
+from latentkit import measure, problems
 
 WRONG: dict[str, Any] = {
     "None": None, "-1": -1, "0": 0, "1.5": 1.5, "nan": float("nan"), "inf": float("inf"), "'8'": "8",
@@ -45,7 +54,10 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     trace = lk.run_recurrence(model, "The cat sat.", iterations=6, limit=12, keep_states=True, **quiet)
     decoding = lk.run_decoding(model, "The cat", new_tokens=3, iterations=4, **quiet)
     layers = lk.run_layer_lens(model, "The cat", iterations=3, new_tokens=2, **quiet)
-    problems = lk.run_problems(model, {"lookup": [1]}, problems=2, iterations=[1, 2], **quiet)
+    solved = lk.run_problems(model, {"lookup": [1]}, problems=2, iterations=[1, 2], **quiet)
+    chances = trace.entropy.where(trace.iteration > 0) * 0 + 0.1
+    gated = trace.assign(exit_probability=chances)
+    counts = xr.DataArray([1, 2], dims="seed")
     file = lk.save_trace(trace, folder / "trace.nc")
     short = {"iterations": 2, **quiet}
     return {
@@ -53,7 +65,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "run_decoding": ((model, "The cat."), {"new_tokens": 2, **short}),
         "run_lens": ((model, "The cat."), short),
         "run_local_contraction": ((model, "The cat."), quiet),
-        "run_path_independence": ((model, "The cat."), {"limit": 4, **quiet}),
+        "run_path_independence": ((model, "The cat."), {"iterations": 4, **quiet}),
         "run_layer_effect": ((model, "The cat."), {"new_tokens": 1, **short}),
         "run_layer_lens": ((model, "The cat."), {"new_tokens": 1, **short}),
         "run_layer_difference": ((model, "The cat.", "The dog."), {"new_tokens": 1, **short}),
@@ -67,7 +79,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "principal_components": ((trace,), {}),
         "compare_settling": ((trace, trace), {}),
         "trace_distance": ((trace, trace), {}),
-        "exit_iteration": ((trace,), {}),
+        "exit_iteration": ((trace, "entropy-diff"), {}),
         "noise_floor": ((), {"dtype": "bfloat16", "hidden": 32}),
         "measured_floor": ((trace,), {}),
         "readout_rank": ((trace, " the"), {}),
@@ -82,62 +94,107 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "plot_runs": (({"one": trace},), {}),
         "plot_layer_kl": ((layers,), {}),
         "plot_layer_profile": ((layers,), {}),
-        "plot_accuracy": ((problems,), {}),
+        "plot_accuracy": ((solved,), {}),
+        "answer_iteration": ((trace,), {}),
+        "color_limits": ((trace,), {}),
+        "examples": ((), {}),
+        "open_example": (("smollm2_layer_lens",), {}),
+        "with_alt": ((lk.plot_convergence(trace),), {}),
+        "measure.exit_criteria": ((trace,), {}),
+        "measure.trace_floor": ((trace,), {}),
+        "measure.exit_distribution": ((gated,), {}),
+        "measure.gate_exit": ((gated, 0.5), {}),
+        "measure.mean_interval": ((counts,), {}),
+        "measure.geometric_mean_interval": ((counts,), {}),
+        "measure.share_interval": ((counts, 2), {}),
+        "measure.step_cosine": ((trace,), {}),
+        "measure.stable_from": ((trace.readout_id.isel(rank=0) > 0,), {}),
+        "problems.draw_problems": (("lookup", 2), {}),
+        "problems.make_problem": (("lookup",), {"seed": 0}),
         "explore": ((trace,), {}),
         "explore_model": ((model,), {}),
         "slide": ((trace,), {}),
     }
 
 
-def outcome(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> str:
-    """Call the function and return a description of the outcome."""
+def outcome(call: Callable[[], Any], name: str) -> str:
+    """Make the call and return a description of the outcome."""
 
     def stop(_number: int, _frame: Any) -> None:
         raise TooSlow
 
     signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 20 * SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 30 * SECONDS)
+    begin = time.process_time()
     try:
-        function(*args, **kwargs)
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+            call()
+        came = "accepted"
     except lk.LatentkitError as error:
-        return "ours" if name.rstrip("_") in str(error) or len(args) else f"ours, without the name: {error}"
+        stem = name.rstrip("_s")
+        came = "ours" if re.search(stem, str(error), re.IGNORECASE) else f"UNNAMED {error}"
     except TooSlow:
-        return "SLOW"
+        came = "SLOW"
     except Exception as error:
-        return f"FOREIGN {type(error).__name__}: {str(error)[:90]}"
+        came = f"FOREIGN {type(error).__name__}: {str(error)[:90]}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         plt.close("all")
-    return "accepted"
+    seconds = time.process_time() - begin
+    return f"SLOW {seconds:.1f} s, {came}" if seconds > SECONDS else came
+
+
+def cases(
+    call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield each parameter with each wrong value, and the call."""
+    for place, parameter in enumerate(inspect.signature(call).parameters.values()):
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        for label, value in WRONG.items():
+            given, more = args, {**kwargs, parameter.name: value}
+            if place < len(args) or parameter.kind is parameter.VAR_POSITIONAL:
+                given, more = (*args[:place], value, *args[place + 1 :]), kwargs
+            yield parameter.name, label, partial(call, *given, **more)
+
+
+def public_functions() -> dict[str, Callable[..., Any]]:
+    """Return the public functions by name: of the package, of `measure`, and of `problems`."""
+    found = {name: getattr(lk, name) for name in dir(lk)}
+    for part in (measure, problems):
+        short = part.__name__.rpartition(".")[2]
+        named = {f"{short}.{name}": getattr(part, name) for name in part.__all__}
+        found |= {name: each for name, each in named.items() if name.partition(".")[2] not in found}
+    return {name: each for name, each in found.items() if inspect.isfunction(each)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("function", nargs="*")
     parser.add_argument("--accepted", action="store_true")
+    parser.add_argument("--part", default="0/1")
     arguments = parser.parse_args()
     mpl.use("Agg")
     warnings.simplefilter("ignore")
+    part, parts = map(int, arguments.part.split("/"))
     total: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        right = calls(Path(folder))
-        public = [name for name in dir(lk) if inspect.isfunction(getattr(lk, name))]
-        if absent := sorted(set(public) - right.keys()):
+        os.chdir(folder)  # some wrong values are paths
+        right, public = calls(Path(folder)), public_functions()
+        if absent := sorted(public.keys() - right.keys()):
             print("no right call is known of:", *absent)
-        for function in arguments.function or [name for name in public if name in right]:
-            args, kwargs = right[function]
-            call = getattr(lk, function)
-            for place, parameter in enumerate(inspect.signature(call).parameters.values()):
-                if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                    continue
-                for label, value in WRONG.items():
-                    changed = (*args[:place], value, *args[place + 1 :]) if place < len(args) else args
-                    more = kwargs if place < len(args) else {**kwargs, parameter.name: value}
-                    found = outcome(call, changed, more, parameter.name)
-                    total[found.split()[0].rstrip(",")] += 1
-                    if found != "ours" and (found != "accepted" or arguments.accepted):
-                        print(f"{function}({parameter.name}={label}): {found}", flush=True)
-    print(dict(total))
+        for function in arguments.function or sorted(public.keys() & right.keys())[part::parts]:
+            if (
+                found := outcome(partial(public[function], *right[function][0], **right[function][1]), "")
+            ) != "accepted":
+                print(f"{function}: the right call fails: {found}", flush=True)
+            for name, label, call in cases(public[function], *right[function]):
+                found = outcome(call, name)
+                total[found.split()[0]] += 1
+                if found != "ours" and (found != "accepted" or arguments.accepted):
+                    print(f"{function}({name}={label}): {found}", flush=True)
+        os.chdir("/")
+    print(sum(total.values()), dict(total))
 
 
 if __name__ == "__main__":

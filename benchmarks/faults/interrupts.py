@@ -1,9 +1,11 @@
 """Interrupt runs at random moments in a real kernel.
 
-    python -m benchmarks.faults.interrupts [--count 100]
+    python -m benchmarks.faults.interrupts [RUN ...] [--count 100] [--seed 0] [--seconds 350]
 
 An interrupt must give the completed part with a warning, or a KeyboardInterrupt if nothing was complete.
-Afterwards the same kernel must run the same call to its end. Any other outcome counts as lost."""
+The progress bar counts the completed units. A run that raises although units were complete, and any other
+outcome, counts as lost. At the end the same kernel must run the same call to its end. With
+--seconds each run ends after that time, even if it made fewer interrupts."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import argparse
 import random
 import time
 from collections import Counter
+from typing import Any
 
 from jupyter_client.manager import start_new_kernel
 
@@ -19,6 +22,12 @@ import warnings
 import latentkit as lk
 model = lk.load_model("nano")
 words = "The cat sat on the mat and looked at the moon. " * 4
+from latentkit.run import progress
+units, count_up = [0], progress.tqdm.update
+def update(bar, n=1):
+    units[0] += n
+    return count_up(bar, n)
+progress.tqdm.update = update
 """
 RUNS = {
     "recurrence": "lk.run_recurrence(model, words, iterations=256, progress=True)",
@@ -27,7 +36,7 @@ RUNS = {
     "problems": 'lk.run_problems(model, {"sums": [1, 2]}, problems=50, progress=True)',
 }
 RUN = """
-state, kept = "nothing", None
+state, kept, units[0] = "nothing", None, 0
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     try:
@@ -37,8 +46,8 @@ with warnings.catch_warnings(record=True) as caught:
         state = "interrupted"
 """
 SAY = """
-interrupted = any("nterrupted" in str(each.message) for each in caught)
-print(state, kept is not None and bool(kept.sizes), interrupted)
+warned = any("nterrupted" in str(each.message) for each in caught)
+print(state, units[0], kept is not None and all(kept.sizes.values()), warned)
 """
 
 
@@ -54,24 +63,58 @@ def asked(client, code: str, timeout: float = 120) -> str:
     return "".join(text) if reply["content"]["status"] == "ok" else reply["content"]["ename"]
 
 
+def judged(said: str, total: int) -> str:
+    """Return the outcome of one interrupted run from what the kernel printed."""
+    try:
+        state, units, whole, warned = said.split()
+        done = int(units)
+    except ValueError:
+        return f"LOST: {said}"
+    if state == "interrupted":
+        return "nothing was complete" if done == 0 else f"LOST after {done} of {total} units"
+    if state != "kept" or (whole != "True" and done == total):
+        return f"LOST: {said}"
+    if whole != "True":
+        return "warned, no curve was complete" if warned == "True" else f"LOST: {said}"
+    if warned == "True":
+        return "part kept"
+    return "finished" if done == total else f"LOST: {said}"
+
+
+def interrupted(manager: Any, client: Any, call: str, wait: float) -> str:
+    """Start the call, interrupt it after ``wait`` seconds, and return what the kernel says about it."""
+    client.execute(RUN.format(call=call), store_history=False)
+    time.sleep(wait)
+    manager.interrupt_kernel()
+    client.get_shell_msg(timeout=120)
+    said = asked(client, SAY).strip()
+    return asked(client, SAY).strip() if said == "KeyboardInterrupt" else said  # it came after the run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="*", help=f"of {', '.join(RUNS)}; default all")
     parser.add_argument("--count", type=int, default=100)
-    count, rng = parser.parse_args().count, random.Random(0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=3600)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
     manager, client = start_new_kernel(kernel_name="python3")
     try:
         asked(client, PREPARE)
-        for name, call in RUNS.items():
+        for name in arguments.run or RUNS:
             begin = time.perf_counter()
-            asked(client, RUN.format(call=call))
-            alone, found = time.perf_counter() - begin, Counter()
-            for _ in range(count):
-                client.execute(RUN.format(call=call), store_history=False)
-                time.sleep(rng.uniform(0, 1.1 * alone))
-                manager.interrupt_kernel()
-                client.get_shell_msg(timeout=120)
-                found[asked(client, SAY).strip()] += 1
-            print(f"{name} ({alone:.1f} s alone): {dict(found)}", flush=True)
+            asked(client, RUN.format(call=RUNS[name]))
+            alone = time.perf_counter() - begin
+            total = int(asked(client, "print(units[0])"))
+            found: Counter[str] = Counter()
+            while found.total() < arguments.count and time.perf_counter() - begin < arguments.seconds:
+                said = interrupted(manager, client, RUNS[name], rng.uniform(0, 1.1 * alone))
+                found[judged(said, total)] += 1
+            asked(client, RUN.format(call=RUNS[name]))
+            after = judged(asked(client, SAY).strip(), total)
+            counts = f"{found.total()} interrupts: {dict(found)}; afterwards {after}"
+            print(f"{name} ({alone:.1f} s, {total} units), {counts}", flush=True)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -1,6 +1,6 @@
 """Save traces on full disks and kill the saver.
 
-    python -m benchmarks.faults.saving [--kills 50]
+    python -m benchmarks.faults.saving [--kills 50] [--seed 0] [--only kills]
 
 A limit on the size of files (RLIMIT_FSIZE) simulates a full disk, at nine sizes up to that of the trace. Each
 time the process must continue with one of latentkit's errors, and the earlier file must be complete. Then a
@@ -51,11 +51,11 @@ def full_disks(source: Path, target: Path) -> None:
         kept = lk.open_trace(target).identical(right)
         others = sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
         print(f"{limit:>9,} bytes: exit {done.returncode}, earlier file whole: {kept}, left over: {others}; "
-              f"{done.stdout.strip()[:60]}{done.stderr.strip()[-60:]}")  # fmt: skip
+              f"{done.stdout.strip()[:60]}{done.stderr.strip()[-60:]}", flush=True)  # fmt: skip
 
 
-def kills(source: Path, target: Path, count: int) -> None:
-    right, rng, whole = lk.open_trace(source), random.Random(0), 0
+def kills(source: Path, target: Path, count: int, seed: int) -> None:
+    right, rng, whole = lk.open_trace(source), random.Random(seed), 0
     lk.save_trace(right, target)
     for _ in range(count):
         command = [sys.executable, "-c", LOOP, str(source), str(target)]
@@ -75,6 +75,8 @@ def kills(source: Path, target: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=("full", "kills"))
     arguments = parser.parse_args()
     trace = lk.run_recurrence(
         lk.load_model("nano-untrained"), "The cat sat.", iterations=64, keep_states=True, progress=False
@@ -82,8 +84,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.nc"), Path(folder, "target.nc")
         lk.save_trace(trace, source)
-        full_disks(source, target)
-        kills(source, target, arguments.kills)
+        if arguments.only != "kills":
+            full_disks(source, target)
+        if arguments.only != "full":
+            kills(source, target, arguments.kills, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
+from latentkit.arguments import is_name_of
 from latentkit.criteria.distances import Array
 from latentkit.criteria.exit_rules import EXIT_RULES, ExitRule
 from latentkit.errors import ArgumentError, nearest
@@ -23,7 +24,7 @@ def exit_rule(name: str) -> ExitRule:
     ArgumentError
         If there is none.
     """
-    if name not in EXIT_RULES:
+    if not is_name_of(name, EXIT_RULES):
         msg = f"No exit criterion named {name!r}. {nearest(str(name), EXIT_RULES)}"
         raise ArgumentError(msg)
     return EXIT_RULES[name]

@@ -11,6 +11,7 @@ import anywidget
 import traitlets
 import xarray as xr
 
+from latentkit.arguments import file_path
 from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.explorer.choices import (
     Real,
@@ -147,7 +148,7 @@ class TraceExplorer(anywidget.AnyWidget):
         FileError
             If the file cannot be written; an earlier one is then unchanged.
         """
-        path = Path(path)
+        path = file_path("path", path, "faust.html")
         if not path.parent.is_dir():
             msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
             raise ArgumentError(msg)
@@ -274,7 +275,7 @@ def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
 def _names(traces: Sequence[xr.Dataset], names: Sequence[str] | None) -> list[str]:
     """Return the given names, or the models' names, with a letter added if these are equal."""
     if names is not None:
-        if isinstance(names, str) or len(names) != len(traces):
+        if not isinstance(names, (list, tuple)) or len(names) != len(traces):
             msg = f"`names` must be {len(traces)} texts, one for each trace, got {names!r}."
             raise ArgumentError(msg)
         return [str(name) for name in names]

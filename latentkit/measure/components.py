@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from latentkit.errors import ArgumentError, TraceError
+from latentkit.arguments import whole_number
+from latentkit.errors import TraceError
 
 __all__ = ["principal_components", "states"]
 
@@ -54,12 +55,9 @@ def principal_components(trace: xr.Dataset, *, components: int = 3) -> xr.Datase
     state = states(trace)
     points = state.values.reshape(-1, state.sizes["hidden"])
     most = min(points.shape)
-    if components not in range(1, most + 1):
-        msg = f"components is {components!r}; pass a whole number from 1 to {most}."
-        raise ArgumentError(msg)
+    components = whole_number("components", components, least=1, most=most)
     mean = points.mean(axis=0)
     centred = points - mean
-    components = int(components)
     directions, explained = _directions(centred, components)
     cells = [dim for dim in state.dims if dim != "hidden"]
     score = (centred @ directions.T).reshape(*state.shape[:-1], components)

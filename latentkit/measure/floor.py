@@ -6,12 +6,14 @@ import math
 
 import xarray as xr
 
+from latentkit.arguments import whole_number
 from latentkit.errors import ArgumentError, nearest
 from latentkit.measure.settling import before_limit, distances
 
 __all__ = ["measured_floor", "noise_floor", "trace_floor"]
 
 # Error of one rounded coordinate of size 1: half the gap between neighbouring numbers at 1.
+_MOST_CHANNELS = 1_000_000_000
 _ROUNDING = {"bfloat16": 0.004, "float16": 0.0005, "float32": 6e-8, "float64": 1e-16}
 
 
@@ -52,10 +54,7 @@ def noise_floor(dtype: str, hidden: int) -> float:
     if name not in _ROUNDING:
         msg = f"No noise floor is known for the dtype {dtype!r}. {nearest(name, _ROUNDING)}"
         raise ArgumentError(msg)
-    if not hidden > 0:
-        msg = f"hidden is {hidden!r}; pass the number of channels of a state, at least 1."
-        raise ArgumentError(msg)
-    return _ROUNDING[name] * math.sqrt(hidden)
+    return _ROUNDING[name] * math.sqrt(whole_number("hidden", hidden, least=1, most=_MOST_CHANNELS))
 
 
 def measured_floor(trace: xr.Dataset) -> xr.DataArray:

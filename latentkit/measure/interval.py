@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
-from latentkit.errors import ArgumentError
+from latentkit.arguments import confidence_level
 from latentkit.trace import need_dim
 
 __all__ = ["geometric_mean_interval", "mean_interval", "t_quantile"]
@@ -45,9 +45,7 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", *, confidence: float 
     [-0.484, 2.0, 4.484]
     """
     need_dim(values, dim, f"Pass values of several repetitions along {dim!r}.")
-    if not 0 < confidence < 1:
-        msg = f"confidence is {confidence!r}; pass a number between 0 and 1, such as 0.95."
-        raise ArgumentError(msg)
+    confidence = confidence_level(confidence)
     count = values.sizes[dim]
     mean = values.mean(dim, skipna=False)
     if count < 2:

@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import confidence_level
 from latentkit.errors import ArgumentError
 
 __all__ = ["share_interval"]
@@ -53,9 +54,7 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
     >>> found.low.values.round(3).tolist(), found.high.values.round(3).tolist()
     ([0.0, 0.49, 0.722], [0.278, 0.943, 1.0])
     """
-    if not 0 < confidence < 1:
-        msg = f"confidence is {confidence!r}; pass a number between 0 and 1, such as 0.95."
-        raise ArgumentError(msg)
+    confidence = confidence_level(confidence)
     tried = xr.zeros_like(right, dtype=float) + of
     if not ((tried > 0) & (right >= 0) & (right <= tried)).all():
         msg = "`right` must lie between 0 and `of`, and `of` must be above 0."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import whole_number
 from latentkit.errors import TraceError, nearest
 from latentkit.trace import need_dim
 
@@ -41,6 +42,8 @@ def readout_rank(trace: xr.Dataset, token: str | int) -> xr.DataArray:
     [[0.0, 1.0, nan]]
     """
     ids = not isinstance(token, str)
+    if ids:
+        token = whole_number("token", token, least=0, or_none=" (its id), or its text")
     name = f"rank of {token!r}"
     watched = "watched" if ids else "watched_text"
     if watched in getattr(trace, "variables", ()) and token in trace[watched].values.tolist():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import real_number
 from latentkit.errors import ArgumentError
 from latentkit.measure.floor import trace_floor
 from latentkit.measure.settling import distances
@@ -73,9 +74,7 @@ def contraction_rate(
         raise ArgumentError(msg)
     if floor is None:
         floor = _FLOORS * (trace_floor(trace) or 0.0)
-    if not floor >= 0:
-        msg = f"floor is {floor!r}; pass a distance of at least 0."
-        raise ArgumentError(msg)
+    floor = real_number("floor", floor, "a distance of at least 0", least=0)
     chosen = range(*iterations.indices(int(distance["iteration"].values[-1]) + 1))
     part = distance.isel(iteration=np.isin(distance["iteration"].values, list(chosen)))
     fitted = xr.apply_ufunc(

@@ -6,6 +6,7 @@ import re
 
 import xarray as xr
 
+from latentkit.arguments import is_whole
 from latentkit.errors import ArgumentError, TraceError
 
 __all__ = ["token_slice"]
@@ -58,7 +59,7 @@ def token_slice(trace: xr.Dataset, text: str, *, occurrence: int = 0) -> slice:
     begins = [match.start() for match in re.finditer(b"(?=" + re.escape(wanted) + b")", whole)]
     if not begins:
         raise ArgumentError(_nowhere(text, whole, wanted))
-    if occurrence not in range(-len(begins), len(begins)):
+    if not is_whole(occurrence) or not -len(begins) <= occurrence < len(begins):
         times = "once" if len(begins) == 1 else f"{len(begins)} times"
         msg = f"occurrence is {occurrence!r}, but {_quoted(text)} stands in this trace {times}."
         raise ArgumentError(msg)

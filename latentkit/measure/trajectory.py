@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import is_whole, real_number, shown_value, whole_number
 from latentkit.errors import ArgumentError
 from latentkit.measure.components import states
 from latentkit.measure.floor import trace_floor
@@ -87,13 +88,16 @@ def trajectory_kind(
     state = states(trace)
     count = state.sizes["iteration"]
     burn_in = count // 2 if burn_in is None else burn_in
-    if not 0 <= burn_in <= count - 6:
+    if not is_whole(burn_in) or not 0 <= burn_in <= count - 6:
         msg = (
-            f"burn_in is {burn_in!r} of {count} iterations, and at least six must be left to "
+            f"burn_in is {shown_value(burn_in)} of {count} iterations, and at least six must be left to "
             f"classify a trajectory. Pass a number from 0 to {count - 6}, or a longer trace."
         )
         raise ArgumentError(msg)
-    longest = max(2, (count - burn_in) // 3) if longest is None else min(longest, count - burn_in - 2)
+    relative = real_number(
+        "relative", relative, "a share of the first distance, from 0 to 1", least=0, most=1
+    )
+    longest = _longest(longest, count - burn_in)
     floor = _FLOORS * (trace_floor(trace) or 0.0)
     found = xr.apply_ufunc(
         _kind, state, kwargs={"burn_in": burn_in, "relative": relative, "longest": longest, "floor": floor},
@@ -104,6 +108,13 @@ def trajectory_kind(
         name: each.assign_attrs(long_name=_NAMES[name]) for name, each in zip(_NAMES, found, strict=True)
     }
     return xr.Dataset(variables, attrs={"burn_in": burn_in, "longest": longest, "floor": floor})
+
+
+def _longest(longest: object, left: int) -> int:
+    """Return the longest period to look for in the iterations that are left."""
+    if longest is None:
+        return max(2, left // 3)
+    return min(whole_number("longest", longest, least=2, or_none=", or None for a third"), left - 2)
 
 
 def _kind(

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 import torch
 
+from latentkit.arguments import plain_text
 from latentkit.errors import ArgumentError, ModelError, nearest
 from latentkit.models.checkpoint import empty_module, read_config
 from latentkit.models.gguf import find_gguf, load_gguf, packaged_smollm2
@@ -100,6 +101,11 @@ def load_model(
     `latentkit.threads`). Code in a checkpoint is never executed. Weights are memory-mapped, so a folder in
     the requested dtype needs no second copy in memory.
     """
+    if not isinstance(name, Path):
+        plain_text("name", name, or_none=", such as 'nano', a folder, or a hub id")
+    if not str(name) or "\0" in str(name):
+        raise ArgumentError(f"name is {name!r}; pass the name of a model, a folder, or a hub id.")
+    revision = None if revision is None else plain_text("revision", revision, or_none=", or None")
     model = _load(name, _dtype(dtype), _device(device), revision)
     module = getattr(model, "module", None)
     if isinstance(module, torch.nn.Module):
@@ -242,7 +248,7 @@ def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
 def _device(device: torch.device | str | None) -> torch.device | None:
     try:
         return None if device is None else torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ArgumentError(f"device is {device!r}; pass 'cpu', 'cuda', a torch.device, or None.") from error
 
 

@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
+from latentkit.arguments import flag
 from latentkit.errors import TraceError
 from latentkit.measure import share_interval
 from latentkit.plot.alt import AltFigure, set_alt_text
@@ -54,6 +55,7 @@ def plot_accuracy(
     latentkit.measure.share_interval : the numbers.
     """
     need_axes(ax)
+    legend = flag("legend", legend)
     shares = share_interval(*_counts(found), confidence=confidence)
     if ax is None:
         _, ax = plt.subplots(figsize=(6.4, 4.0), FigureClass=AltFigure, layout="constrained")

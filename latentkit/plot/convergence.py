@@ -9,10 +9,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
-from latentkit.errors import ArgumentError
+from latentkit.arguments import flag, one_of
 from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar
-from latentkit.plot.rows import add_note, axes_size, label_iterations, label_tokens, need_axes, new_axes
+from latentkit.plot.rows import (
+    add_note,
+    axes_size,
+    check_title,
+    label_iterations,
+    label_tokens,
+    need_axes,
+    new_axes,
+)
 from latentkit.plot.trained import mark_trained_depth
 from latentkit.view.convergence import describe_convergence
 from latentkit.view.limits import check_limits, visible_floor
@@ -79,9 +87,9 @@ def plot_convergence(
     `alt_text` of the axes returns a description of the figure.
     """
     need_axes(ax)
-    if symbol not in ("x", "s"):
-        msg = f"`symbol` must be 'x' or 's', got {symbol!r}."
-        raise ArgumentError(msg)
+    one_of("symbol", symbol, ("x", "s"))
+    colorbar = flag("colorbar", colorbar)
+    check_title(title)
     distance = select_distance(trace, tokens=tokens)
     low, high = check_limits(distance.values, vmin, vmax, log=True)
     if ax is None:

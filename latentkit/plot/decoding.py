@@ -13,10 +13,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from latentkit.arguments import flag
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.convergence import column_edges
 from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import need_axes
+from latentkit.plot.rows import check_title, need_axes
 from latentkit.view.decoding import describe_decoding, likeliest, select_readouts
 from latentkit.view.labels import label_rows, token_label
 
@@ -71,6 +72,8 @@ def plot_decoding(
     in the sequence on the right. `alt_text` of the axes returns a description of the figure.
     """
     need_axes(ax)
+    colorbar = flag("colorbar", colorbar)
+    check_title(title)
     shown = select_readouts(trace, tokens=tokens)
     rows = shown.sizes["generated_token"]
     if ax is None:

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from latentkit.arguments import flag
 from latentkit.errors import TraceError
 from latentkit.measure import exit_iteration
 from latentkit.plot.alt import AltFigure, set_alt_text
@@ -61,6 +62,7 @@ def plot_exits(
     latentkit.measure.exit_iteration : the numbers of each token.
     """
     need_axes(ax)
+    baseline = flag("baseline", baseline)
     need_kind(trace, "decoding", "recurrence")
     if "kl" not in getattr(trace, "variables", ()):
         msg = "The cost of an exit needs the variable 'kl', which is missing. Run it with readout_top=1."

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
-from latentkit.errors import ArgumentError
+from latentkit.arguments import flag, one_of, plain_text
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import add_colorbar
 from latentkit.plot.fonts import font_characters
@@ -89,9 +89,11 @@ def plot_layer_kl(
     description of the figure.
     """
     need_axes(ax)
-    if sort not in (None, "layer", "score"):
-        msg = f"`sort` must be 'layer', 'score' or None, got {sort!r}."
-        raise ArgumentError(msg)
+    if sort is not None:
+        one_of("sort", sort, ("layer", "score"))
+    annotate, mask_zero = flag("annotate", annotate), flag("mask_zero", mask_zero)
+    colorbar = flag("colorbar", colorbar)
+    plain_text("title", title)
     values = in_order(select_layers(result, mask_zero=mask_zero), sort)
     low, high = check_limits(values.values, vmin, vmax, log=False)
     if ax is None:

@@ -11,12 +11,22 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import OffsetFrom
 
+from latentkit.arguments import plain_text
 from latentkit.errors import ArgumentError
 from latentkit.plot.alt import AltFigure
 from latentkit.plot.fonts import font_characters
 from latentkit.view.labels import label_rows, token_label
 
-__all__ = ["add_note", "as_data", "axes_size", "label_iterations", "label_tokens", "need_axes", "new_axes"]
+__all__ = [
+    "add_note",
+    "as_data",
+    "axes_size",
+    "check_title",
+    "label_iterations",
+    "label_tokens",
+    "need_axes",
+    "new_axes",
+]
 
 _ROW_HEIGHT = 9.4 / 72  # inches, for labels of 8 points
 _FRAME_HEIGHT = 1.1  # inches above and below the rows: title, axis, note
@@ -29,6 +39,12 @@ def need_axes(ax: object) -> None:
     if ax is not None and not isinstance(ax, Axes):
         msg = f"`ax` must be matplotlib Axes or None, got {type(ax).__name__}."
         raise ArgumentError(msg)
+
+
+def check_title(title: object) -> None:
+    """Raise an error unless a title is a text or None."""
+    if title is not None:
+        plain_text("title", title, or_none=", or None for the default")
 
 
 def new_axes(rows: int) -> tuple[Axes, float]:

@@ -1,8 +1,7 @@
-"""Checks of the arguments of the ``run_*`` functions."""
+"""Checks of the arguments of the ``run_*`` functions: counts, seeds, tokens, states, memory."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import psutil
 import torch
 
+from latentkit.arguments import flag, real_number, whole_number
 from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.contract import RecurrentModel, facts_of
 from latentkit.run.prompting import token_texts
@@ -35,43 +35,9 @@ _MOST_ITERATIONS = 1_000_000
 _MOST_SEED = 2**63 - 1  # a saved trace holds seeds as 64-bit integers
 
 
-def whole_number(name: str, value: object, *, least: int, most: int | None = None, or_none: str = "") -> int:
-    """Return ``value`` as an int, or raise an `ArgumentError` that states the range."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        number = int(value)
-        if number >= least and (most is None or number <= most):
-            return number
-    allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
-    msg = f"{name} is {value!r}; pass a whole number {allowed}{or_none}."
-    raise ArgumentError(msg)
-
-
 def iteration_count(name: str, value: object, *, least: int = 1, or_none: str = "") -> int:
     """Return a checked number of iterations."""
     return whole_number(name, value, least=least, most=_MOST_ITERATIONS, or_none=or_none)
-
-
-def real_number(
-    name: str, value: object, allowed: str, *, least: float = -math.inf, above: float = -math.inf, most: float
-) -> float:
-    """Return ``value`` as a finite float, or raise an `ArgumentError` that says what is ``allowed``."""
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number) and least <= number <= most and number > above:
-            return number
-    msg = f"{name} is {value!r}; pass {allowed}."
-    raise ArgumentError(msg)
-
-
-def flag(name: str, value: object) -> bool:
-    """Return ``value`` as a bool, or raise an `ArgumentError`."""
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    msg = f"{name} is {value!r}; pass True or False."
-    raise ArgumentError(msg)
 
 
 def seed_number(name: str, seed: object, *, or_none: str = "") -> int:
@@ -96,8 +62,10 @@ def seed_list(seeds: object) -> list[int]:
 
 def need_recurrent(model: object) -> None:
     """Refuse a model that does not iterate a block."""
-    if not hasattr(model, "step"):
+    if not (callable(getattr(model, "step", None)) and callable(getattr(model, "embed", None))):
         name = getattr(model, "name", type(model).__name__)
+        if not hasattr(model, "embed") and not hasattr(model, "module"):
+            name = f"model is a {type(model).__name__}, which"
         msg = (
             f"{name} does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model "
             "such as load_model('nano'), or compare this model's layers with run_layer_effect."

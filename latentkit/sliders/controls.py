@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 import xarray as xr
 
-from latentkit.errors import ArgumentError
+from latentkit.arguments import whole_number
 from latentkit.plot.alt import with_alt
 from latentkit.view.selection import token_rows
 
@@ -30,10 +30,7 @@ def position_slider(
         If ``value`` is not a position; the message names ``argument``.
     """
     first, last = int(positions.min()), int(positions.max())
-    if value is not None and (isinstance(value, bool) or value not in range(first, last + 1)):
-        msg = f"`{argument}` must be a whole number from {first} to {last}, got {value!r}."
-        raise ArgumentError(msg)
-    start = last if value is None else int(value)
+    start = last if value is None else whole_number(argument, value, least=first, most=last)
     return widgets.IntSlider(value=start, min=first, max=last, description=name, layout=wide())
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 import xarray as xr
 
+from latentkit.arguments import is_name_of
 from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.sliders.convergence import convergence_sliders
 from latentkit.sliders.decoding import decoding_sliders
@@ -115,7 +116,7 @@ def slide(
     results = [result] if isinstance(result, xr.Dataset) or not isinstance(result, Sequence) else list(result)
     kind = _kind(results)
     name = _default(kind) if view is None else view
-    if name not in _views(kind):
+    if not is_name_of(name, _views(kind)):
         msg = f"A result of the kind {kind!r} has no view {name!r}. {nearest(str(name), _views(kind))}"
         raise ArgumentError(msg)
     arguments = {

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import file_path
 from latentkit.errors import FileError, TraceError
 from latentkit.files import write_file
 from latentkit.netcdf import read_netcdf, to_netcdf
@@ -52,7 +53,7 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     --------
     open_trace : reads the file back, identical.
     """
-    path = Path(path)
+    path = file_path("path", path, "faust.nc")
     if not path.parent.is_dir():
         msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
         raise TraceError(msg)
@@ -89,7 +90,7 @@ def open_trace(path: str | os.PathLike[str]) -> xr.Dataset:
     -----
     The checksum at the end of the file is compared first. Files of version 0.1 have none and open as well.
     """
-    path = Path(path)
+    path = file_path("path", path, "faust.nc")
     if is_store(path):
         return open_store(path)
     if not path.is_file():

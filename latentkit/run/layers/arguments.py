@@ -8,24 +8,18 @@ from typing import Any
 import numpy as np
 
 from latentkit import criteria
-from latentkit.errors import ArgumentError, PromptError, nearest
+from latentkit.arguments import one_of, shown_value
+from latentkit.errors import ArgumentError, PromptError
 
-__all__ = ["check_names", "check_one_of", "checked_continuation", "chosen_layers", "is_several"]
+__all__ = ["check_names", "checked_continuation", "chosen_layers", "is_several"]
 
 UNITS = ("nats", "bits")
 
 
-def check_one_of(name: str, value: object, known: Sequence[str]) -> None:
-    """Refuse a value that is not among the known ones, and name the nearest."""
-    if value not in known:
-        msg = f"No {name} named {value!r}. {nearest(str(value), known)}"
-        raise ArgumentError(msg)
-
-
 def check_names(divergence: str, units: str) -> None:
     """Refuse unknown names, and a unit for a divergence that has none."""
-    check_one_of("divergence", divergence, tuple(criteria.DIVERGENCES))
-    check_one_of("units", units, UNITS)
+    one_of("divergence", divergence, tuple(criteria.DIVERGENCES))
+    one_of("units", units, UNITS)
     if units == "bits" and not criteria.DIVERGENCES[divergence].logarithmic:
         msg = f"divergence={divergence!r} is a number between 0 and 1 without a unit. Leave units= out."
         raise ArgumentError(msg)
@@ -54,7 +48,7 @@ def chosen_layers(layers: Sequence[int] | None, count: int) -> list[int]:
 
 def is_several(prompt: Any) -> bool:
     """Return whether this is a list of prompts: of texts, or of lists of token ids or messages."""
-    if isinstance(prompt, str) or not hasattr(prompt, "__len__") or not len(prompt):
+    if not isinstance(prompt, (list, tuple)) or not prompt:
         return False
     first = prompt[0]
     if isinstance(first, list):
@@ -62,12 +56,14 @@ def is_several(prompt: Any) -> bool:
     return isinstance(first, str)
 
 
-def checked_continuation(given: list[Any]) -> list[int]:
+def checked_continuation(given: Any) -> list[int]:
     """Return the token ids of a given continuation."""
-    if not given or not all(isinstance(i, (int, np.integer)) and i >= 0 for i in given):
+    ids = list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
+    whole = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= 0 for i in ids)
+    if not ids or not whole:
         msg = (
-            f"continuation is {given!r}; pass at least one token id, counted from 0, or None for the model's "
-            "own."
+            f"continuation is {shown_value(given)}; pass at least one token id, counted from 0, or None for "
+            "the model's own."
         )
         raise PromptError(msg)
-    return [int(i) for i in given]
+    return [int(i) for i in ids]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentkit.models.depth import unrolled_model
 from latentkit.models.unrolled import UnrolledModel
-from latentkit.run.arguments import check_token_ids, iteration_count, seed_or_none, whole_number
+from latentkit.run.arguments import check_token_ids, flag, seed_or_none, whole_number
 from latentkit.run.layers.arguments import check_names, checked_continuation, chosen_layers, is_several
 from latentkit.run.layers.continuation import LayerRun, refuse_too_large
 from latentkit.run.layers.table import Definition, finished_values, layer_dataset
@@ -21,7 +21,10 @@ from latentkit.run.progress import Progress
 from latentkit.run.prompting import encode, prompt_json
 from latentkit.run.provenance import provenance
 
-__all__ = ["Comparison", "prepare"]
+__all__ = ["MOST_ITERATIONS", "Comparison", "prepare"]
+
+#: Each iteration of each block is a layer whose states are kept.
+MOST_ITERATIONS = 10_000
 
 #: From a run and a progress bar to the values [layer, generated_token] in nats.
 Values = Callable[[LayerRun, Progress], Tensor]
@@ -120,9 +123,10 @@ def prepare(
     """Check the arguments that all comparisons share, and encode the prompts."""
     check_names(divergence, units)
     if iterations is not None:
-        iterations = iteration_count("iterations", iterations)
+        iterations = whole_number("iterations", iterations, least=1, most=MOST_ITERATIONS)
+    progress = flag("progress", progress)
     seed = seed_or_none(seed)
-    given = None if continuation is None else checked_continuation(list(continuation))
+    given = None if continuation is None else checked_continuation(continuation)
     new_tokens = whole_number("new_tokens", new_tokens, least=1) if given is None else len(given)
     unrolled = unrolled_model(model, iterations=iterations, seed=seed)
     chosen = chosen_layers(layers, len(unrolled.layers))

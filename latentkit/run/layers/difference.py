@@ -13,8 +13,8 @@ from torch import Tensor
 from latentkit.errors import ArgumentError
 from latentkit.models.depth import unrolled_model
 from latentkit.models.unrolled import Layer, UnrolledModel
-from latentkit.run.arguments import iteration_count
-from latentkit.run.layers.comparison import Comparison, prepare
+from latentkit.run.arguments import whole_number
+from latentkit.run.layers.comparison import MOST_ITERATIONS, Comparison, prepare
 from latentkit.run.layers.continuation import LayerRun, compare, need_same_length
 from latentkit.run.layers.table import Definition
 from latentkit.run.prompting import Prompt
@@ -91,7 +91,7 @@ def _other_run(here: Comparison, other: Any) -> tuple[UnrolledModel, list[int] |
     if isinstance(other, (str, list, tuple)):
         return here.unrolled, here.encode(other)
     if isinstance(other, (int, np.integer)):
-        count = iteration_count("other", other)
+        count = whole_number("other", other, least=1, most=MOST_ITERATIONS)
         if here.unrolled.iterations is None:
             msg = (
                 f"other is {other!r}, a number of iterations, but {here.model.name} has a fixed depth. Pass "

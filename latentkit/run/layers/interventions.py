@@ -208,8 +208,9 @@ def intervention(do: object, value: object, source: object, prompt_lengths: Sequ
     """
     if callable(do):
         return Intervention(do)
-    if do not in INTERVENTIONS:
-        msg = f"No intervention named {do!r}. {nearest(str(do), INTERVENTIONS)} A function works too."
+    if not isinstance(do, str) or do not in INTERVENTIONS:
+        near = nearest(str(do), INTERVENTIONS)
+        msg = f"do is {do!r}, which is no known intervention. {near} A function works too."
         raise ArgumentError(msg)
     found = INTERVENTIONS[str(do)]
     fits = {

@@ -10,8 +10,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from latentkit.arguments import one_of
 from latentkit.models.unrolled import Layer
-from latentkit.run.layers.arguments import check_one_of
 from latentkit.run.layers.comparison import prepare
 from latentkit.run.layers.continuation import LayerRun, compare
 from latentkit.run.layers.table import Definition
@@ -72,7 +72,7 @@ def run_layer_lens(
     >>> dict(result.sizes), result.layer.values.tolist(), bool((result.kl.sel(layer=27) == 0).all())
     ({'layer': 2, 'generated_token': 2}, [27, 0], True)
     """
-    check_one_of("reference", reference, REFERENCES)
+    one_of("reference", reference, REFERENCES)
     comparison = prepare(
         model, prompt, new_tokens=new_tokens, layers=layers, divergence=divergence, units=units,
         continuation=continuation, iterations=iterations, seed=seed, system=system, chat=chat,
