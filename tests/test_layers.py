@@ -17,6 +17,7 @@ MODULES = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
 
 # The design's two kinds: what works on a saved trace, and what may use a model inside its functions.
 WITHOUT_MODELS = {
+    "arguments",
     "criteria",
     "errors",
     "files",

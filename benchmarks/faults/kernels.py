@@ -28,15 +28,22 @@ print("ready", flush=True)
 sys.stdin.readline()
 begin = time.perf_counter()
 found = trace()
-seconds = time.perf_counter() - begin
-lk.plot_convergence(found)
-lk.explore(found)
-print(seconds, psutil.Process().memory_full_info().uss / 2**20, flush=True)
+print(time.perf_counter() - begin, flush=True)
+sys.stdin.readline()  # until all have traced
+def megabytes():
+    return psutil.Process().memory_full_info().uss / 2**20
+used = [megabytes()]
+ax = lk.plot_convergence(found)
+ax.figure.canvas.draw()
+used.append(megabytes())
+explorer = lk.explore(found)
+used.append(megabytes())
+print(*used, flush=True)
 """
 
 
-def at_once(count: int, environment: dict[str, str]) -> list[tuple[float, float]]:
-    """Return seconds and megabytes of each of ``count`` processes that trace at the same time."""
+def at_once(count: int, environment: dict[str, str]) -> list[list[float]]:
+    """Trace in ``count`` processes; return seconds, and megabytes after trace, plot and explorer, of each."""
     started = [
         subprocess.Popen(
             [sys.executable, "-c", KERNEL],
@@ -47,18 +54,25 @@ def at_once(count: int, environment: dict[str, str]) -> list[tuple[float, float]
         )
         for _ in range(count)
     ]
+    _said(started)
+    _go(started)
+    seconds = _said(started)
+    _go(started)
+    used = _said(started)
     for process in started:
-        assert process.stdout
-        process.stdout.readline()
+        process.communicate()
+    return [[float(part) for part in f"{a} {b}".split()] for a, b in zip(seconds, used, strict=True)]
+
+
+def _said(started: list[subprocess.Popen[str]]) -> list[str]:
+    return [process.stdout.readline() for process in started if process.stdout]
+
+
+def _go(started: list[subprocess.Popen[str]]) -> None:
     for process in started:
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    results = []
-    for process in started:
-        seconds, megabytes = map(float, process.communicate()[0].split())
-        results.append((seconds, megabytes))
-    return results
 
 
 def main() -> None:
@@ -69,15 +83,15 @@ def main() -> None:
     cores = available_cores()
     alone = statistics.median(at_once(1, kept)[0][0] for _ in range(3))
     print(f"{cores} cores; alone {alone:.2f} s")
-    print("| processes | median s | slowest s | slowest / (n × alone / cores) | memory, largest MiB |")
+    print("| processes | median s | slowest s | slowest / (n × alone / cores) | MiB: trace, plot, explorer |")
     print("|---|---|---|---|---|")
     for count in (n for n in (1, 2, 4, 8, 16) if n <= most):
         results = at_once(count, kept)
-        seconds = [each for each, _ in results]
+        seconds = [each[0] for each in results]
         expected = alone * max(1, count / cores)
-        largest = max(megabytes for _, megabytes in results)
+        largest = ", ".join(f"{max(column):.0f}" for column in list(zip(*results, strict=True))[1:])
         print(f"| {count} | {statistics.median(seconds):.2f} | {max(seconds):.2f} | "
-              f"{max(seconds) / expected:.2f} | {largest:.0f} |", flush=True)  # fmt: skip
+              f"{max(seconds) / expected:.2f} | {largest} |", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
