@@ -768,7 +768,7 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
             "continuation is []; pass at least one token id, counted from 0, or None for the model's own.",
         ),
         ({"new_tokens": 0}, "new_tokens is 0; pass a whole number of at least 1."),
-        ({"iterations": 10**7}, "iterations is 10000000; pass a whole number from 1 to 1000000."),
+        ({"iterations": 10**7}, "iterations is 10000000; pass a whole number from 1 to 10000."),
         (
             {"new_tokens": 60},
             "The prompt has 8 tokens and 60 new ones; llama can hold 64. Pass a shorter prompt or ask for "

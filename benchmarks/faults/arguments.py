@@ -60,6 +60,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     counts = xr.DataArray([1, 2], dims="seed")
     file = lk.save_trace(trace, folder / "trace.nc")
     short = {"iterations": 2, **quiet}
+    sweep = lk.run_sweep("run_recurrence", model, ["a", "b"], folder / "sweep.zarr", **short)
     return {
         "run_recurrence": ((model, "The cat."), {"limit": 4, **short}),
         "run_decoding": ((model, "The cat."), {"new_tokens": 2, **short}),
@@ -69,6 +70,9 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "run_layer_effect": ((model, "The cat."), {"new_tokens": 1, **short}),
         "run_layer_lens": ((model, "The cat."), {"new_tokens": 1, **short}),
         "run_layer_difference": ((model, "The cat.", "The dog."), {"new_tokens": 1, **short}),
+        "run_sweep": (("run_recurrence", model, ["a", "b"], folder / "sweep.zarr"), short),
+        "select_prompt": ((sweep, 0), {}),
+        "measure.median_distance": ((trace,), {}),
         "run_problems": ((model, {"lookup": [1]}), {"problems": 2, "iterations": [1], **quiet}),
         "save_trace": ((trace, folder / "saved.nc"), {}),
         "open_trace": ((file,), {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from latentkit.errors import ArgumentError
+from latentkit.arguments import real_number
 from latentkit.measure.settling import distances
 
 __all__ = ["median_distance"]
@@ -40,9 +40,8 @@ def median_distance(trace: xr.Dataset, *, band: float = 0.8) -> xr.Dataset:
     >>> found["median"].values.tolist(), found.low.values.tolist(), found.high.values.tolist()
     ([8.0, 2.0], [7.0, 1.0], [9.0, 3.0])
     """
-    if not 0 < band <= 1:
-        msg = f"band is {band!r}; pass a share of the tokens above 0 and at most 1, such as 0.8."
-        raise ArgumentError(msg)
+    allowed = "a share of the tokens above 0 and at most 1, such as 0.8"
+    band = real_number("band", band, allowed, above=0, most=1)
     distance = distances(trace)
     known = distance.where(np.isfinite(distance))
     edge = (1 - band) / 2

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import is_whole, shown_value
 from latentkit.errors import TraceError
 from latentkit.trace.checking import trace_kind
 from latentkit.trace.kinds import KINDS, Variable
@@ -164,8 +165,10 @@ def select_prompt(sweep: xr.Dataset, number: int) -> xr.Dataset:
             "Expected a sweep. Pass the result of `run_sweep`, or a store that `open_trace` opened."
         )
     count = sweep.sizes.get("prompt", 0)
-    if isinstance(number, bool) or number not in range(-count, count):
-        raise TraceError(f"The prompt {number!r} was asked for; pass a whole number from 0 to {count - 1}.")
+    if not is_whole(number) or not -count <= number < count:
+        raise TraceError(
+            f"number is {shown_value(number)}; pass the place of a prompt, from 0 to {count - 1}."
+        )
     one = sweep.isel(prompt=int(number))
     if (status := str(one["status"].values)) != "done":
         reason = f" ({one['error'].values})" if str(one["error"].values) else ""

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from latentkit.arguments import shown_value
 from latentkit.errors import ArgumentError, LatentkitError
 from latentkit.run.prompting import encode, prompt_json
 
 __all__ = ["PromptTable", "batches", "read_prompts", "token_counts"]
 
 _OPTIONS = ("prompt", "system", "chat")  # columns that belong to the run; all others are labels
+_COLUMN = (list, tuple, range, np.ndarray)
 _BATCH_TOKENS = 512
 _BATCH_PROMPTS = 32
 
@@ -69,13 +71,13 @@ def read_prompts(given: Any) -> PromptTable:
 def _columns(given: Any) -> dict[str, list[Any]]:
     if hasattr(given, "to_dict") and hasattr(given, "columns"):  # a pandas DataFrame
         return {str(name): list(given[name]) for name in given.columns}
-    if isinstance(given, Mapping):
+    if isinstance(given, Mapping) and all(isinstance(column, _COLUMN) for column in given.values()):
         return {str(name): list(values) for name, values in given.items()}
     if isinstance(given, Sequence) and not isinstance(given, (str, bytes)):
         return {"prompt": list(given)}
     msg = (
-        f"prompts is {given!r}; pass a list of prompts, or a table (a mapping of columns or a pandas "
-        "DataFrame) with a column 'prompt'."
+        f"prompts is {shown_value(given)}; pass a list of prompts, or a table (a mapping of columns or a "
+        "pandas DataFrame) with a column 'prompt'."
     )
     raise ArgumentError(msg)
 

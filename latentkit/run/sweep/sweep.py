@@ -8,12 +8,12 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import file_path, shown_value
 from latentkit.errors import ArgumentError, nearest
 from latentkit.run.arguments import flag
 from latentkit.run.progress import Progress
@@ -100,16 +100,18 @@ def run_sweep(
     >>> sweep.status.values.tolist()
     ['done', 'done']
     """
-    name = _name(run)
+    name, folder = _name(run), file_path("store", store, "night.zarr")
     if seeds is not None:
         options["seeds"] = seeds
     _check_options(name, options)
     table = read_prompts(prompts)
     here = loaded(model) if isinstance(model, str) else model
+    if not hasattr(here, "tokenizer"):
+        raise ArgumentError(f"model is {shown_value(model)}; pass a model from load_model, or its name.")
     counts = token_counts(here.tokenizer, table)
     groups = batches(counts, batched=can_batch(name, options))
     with SweepStore(
-        Path(store),
+        folder,
         _asked(name, here, table, options),
         labels=table.labels,
         vocabulary=lambda: token_texts(here.tokenizer, range(here.vocab_size)),
