@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import latentkit as lk
 from latentkit.explorer import explore_model
+from latentkit.explorer.page import embedded
 
 RUN = "window.__ran=1;alert(1);fetch('http://tripwire.invalid/x')"
 PAYLOADS = [
@@ -106,12 +107,22 @@ def message(action: Any, *args: Any, **kwargs: Any) -> str:
     return ""
 
 
-def notebook_parts(trace: Any, *, pictures: bool) -> Iterator[str]:
+def explorer_html(one: Any, two: Any) -> str:
+    """Return the explorer of two traces as a saved notebook holds it, without its picture."""
+    explorer = lk.explore(one, two)
+    return embedded(explorer.data, explorer._choices(), "")  # noqa: SLF001
+
+
+def slider_html(trace: Any) -> str:
+    """Return what the sliders of a trace show."""
+    return "".join(each.value for each in lk.slide(trace).children if isinstance(each.value, str))
+
+
+def notebook_parts(trace: Any) -> Iterator[str]:
     """Yield the HTML that a notebook stores or shows for a trace."""
     yield trace._repr_html_()
     yield lk.explore(trace)._repr_mimebundle_()[0]["text/html"]
-    if pictures:
-        yield from (child.value for child in lk.slide(trace).children if isinstance(child.value, str))
+    yield slider_html(trace)
 
 
 def attribute_pages(folder: Path, count: int) -> Iterator[Path]:
@@ -124,7 +135,7 @@ def attribute_pages(folder: Path, count: int) -> Iterator[Path]:
         opened = lk.open_trace(lk.save_trace(trace, folder / f"{number} {safe}.nc"))
         explorer = lk.explore(opened, opened, names=[text, text + "B"])
         page = explorer.save_html(folder / f"{number} {safe}.html", title=text if number % 2 else None)
-        parts = [*notebook_parts(opened, pictures=True), message(lk.load_model, text + "/x/y")]
+        parts = [*notebook_parts(opened), message(lk.load_model, text + "/x/y")]
         parts.append(message(lk.run_recurrence, lk.load_model("nano-untrained"), [("user", 1), text]))
         whole = page.read_text(encoding="utf-8").replace("</main>", "\n".join(parts) + "</main>")
         page.write_text(whole, encoding="utf-8")
@@ -152,12 +163,16 @@ def prompt_pages(folder: Path, texts: list[str], each: int = 25) -> Iterator[Pat
     honest = sum(i in special for i in encode(model.tokenizer, "x", chat=True))
     for start in range(0, len(texts), each):
         parts = []
-        for place, text in enumerate(texts[start : start + each]):
+        traces = []
+        for text in texts[start : start + each]:
             trace = lk.run_recurrence(model, text, iterations=2, limit=2, readout_top=2, progress=False)
-            parts += notebook_parts(trace, pictures=place % 5 == 0)
+            traces.append(trace)
             found = sum(i in special for i in encode(model.tokenizer, text, chat=True))
             if found != honest:
                 print(f"FORGED: {found} special tokens, not {honest}: {text!r}", flush=True)
+        for one, two in zip(traces[::2], traces[1::2] + traces[:1], strict=False):
+            parts += [one._repr_html_(), two._repr_html_(), explorer_html(one, two)]
+        parts.append(slider_html(traces[0]))
         page = folder / f"prompts {start}.html"
         page.write_text(f'<!doctype html><meta charset="utf-8">{"".join(parts)}', encoding="utf-8")
         yield page

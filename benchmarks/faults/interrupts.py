@@ -30,10 +30,10 @@ def update(bar, n=1):
 progress.tqdm.update = update
 """
 RUNS = {
-    "recurrence": "lk.run_recurrence(model, words, iterations=256, progress=True)",
-    "decoding": "lk.run_decoding(model, words, new_tokens=24, iterations=16, progress=True)",
-    "layers": "lk.run_layer_effect(model, words, iterations=26, new_tokens=5, progress=True)",
-    "problems": 'lk.run_problems(model, {"sums": [1, 2]}, problems=50, progress=True)',
+    "recurrence": "lk.run_recurrence(model, words, iterations=64, limit=64, progress=True)",
+    "decoding": "lk.run_decoding(model, words, new_tokens=8, iterations=16, progress=True)",
+    "layers": "lk.run_layer_effect(model, words, iterations=12, new_tokens=2, progress=True)",
+    "problems": 'lk.run_problems(model, {"lookup": [1, 2]}, problems=30, iterations=[1, 8], progress=True)',
 }
 RUN = """
 state, kept, units[0] = "nothing", None, 0

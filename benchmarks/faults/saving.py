@@ -3,13 +3,14 @@
     python -m benchmarks.faults.saving [--kills 50] [--seed 0] [--only kills]
 
 A limit on the size of files (RLIMIT_FSIZE) simulates a full disk, at nine sizes up to that of the trace. Each
-time the process must continue with one of latentkit's errors, and the earlier file must be complete. Then a
-process that saves in a loop is killed at random moments. The file must be complete each time, and no other
-file may remain at the end."""
+time the process must continue with one of latentkit's errors, and the earlier file must be complete. Then
+forked processes that save in a loop are killed at random moments. The file must be complete each time, and
+no other file may remain at the end."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import subprocess
@@ -31,14 +32,6 @@ try:
 except lk.LatentkitError as error:
     print("refused:", error)
 """
-LOOP = """
-import sys
-import latentkit as lk
-trace = lk.open_trace(sys.argv[1])
-print("ready", flush=True)
-while True:
-    lk.save_trace(trace, sys.argv[2])
-"""
 
 
 def full_disks(source: Path, target: Path) -> None:
@@ -49,27 +42,33 @@ def full_disks(source: Path, target: Path) -> None:
         command = [sys.executable, "-c", FULL, str(source), str(target), str(limit)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         kept = lk.open_trace(target).identical(right)
-        others = sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
-        print(f"{limit:>9,} bytes: exit {done.returncode}, earlier file whole: {kept}, left over: {others}; "
+        left = others(source, target)
+        print(f"{limit:>9,} bytes: exit {done.returncode}, earlier file whole: {kept}, left over: {left}; "
               f"{done.stdout.strip()[:60]}{done.stderr.strip()[-60:]}", flush=True)  # fmt: skip
 
 
 def kills(source: Path, target: Path, count: int, seed: int) -> None:
-    right, rng, whole = lk.open_trace(source), random.Random(seed), 0
+    right, rng, whole, strays = lk.open_trace(source), random.Random(seed), 0, 0
     lk.save_trace(right, target)
     for _ in range(count):
-        command = [sys.executable, "-c", LOOP, str(source), str(target)]
-        saver = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert saver.stdout
-        saver.stdout.readline()
-        time.sleep(rng.uniform(0, 0.3))
-        saver.send_signal(signal.SIGKILL)
-        saver.wait()
+        saver = os.fork()
+        if saver == 0:
+            while True:
+                lk.save_trace(right, target)
+        time.sleep(rng.uniform(0.05, 0.3))
+        os.kill(saver, signal.SIGKILL)
+        os.waitpid(saver, 0)
+        strays += len(others(source, target))
         whole += lk.open_trace(target).identical(right)
     time.sleep(1.1)
     lk.save_trace(right, target)
-    others = sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
-    print(f"killed {count} times: {whole} times whole; left over after one more save: {others}")
+    print(f"killed {count} times: {whole} times whole; unfinished files seen after a kill: {strays}; "
+          f"left over after one more save: {others(source, target)}")  # fmt: skip
+
+
+def others(source: Path, target: Path) -> list[str]:
+    """Return the files beside the two."""
+    return sorted(path.name for path in target.parent.iterdir() if path not in (source, target))
 
 
 def main() -> None:
