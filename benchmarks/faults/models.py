@@ -1,6 +1,6 @@
 """Damage model folders and load them.
 
-    python -m benchmarks.faults.models [--count 1000]
+    python -m benchmarks.faults.models [--count 1000] [--seed 0]
 
 One file of nano's folder is damaged at a time: bytes of the weights' header, values and keys of the JSON
 files, cut or missing files. A folder must load or be refused with one of latentkit's errors. Folders that
@@ -90,9 +90,11 @@ def outcome(folder: Path, right: torch.Tensor) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
-    rng, found = random.Random(0), Counter[str]()
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rng, found = random.Random(arguments.seed), Counter[str]()
     right = logits(lk.load_model(NANO, dtype="float32"))
-    for _ in range(parser.parse_args().count):
+    for _ in range(arguments.count):
         with tempfile.TemporaryDirectory() as place:
             folder = Path(shutil.copytree(NANO, Path(place, "model")))
             name = damage(folder, rng)
