@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
+import xarray as xr
 
+import latentkit as lk
 from latentkit import threads
 
 LOADED = "import latentkit as lk, os, torch; lk.load_model('nano-untrained'); print(torch.get_num_threads())"
@@ -73,3 +76,19 @@ def test_a_control_group_limits_the_cores(files, cores, tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert threads.available_cores(tmp_path) == (cores or 8)
+
+
+def test_the_number_of_threads_changes_values_by_rounding_only(fresh, tmp_path, monkeypatch):
+    run = (
+        "import latentkit as lk; model = lk.load_model('nano-untrained')\n"
+        "trace = lk.run_recurrence(model, 'The cat sat.', iterations=8, limit=8, progress=False)\n"
+        f"lk.save_trace(trace, r'{tmp_path / 'NAME'}')"
+    )
+    for name, count in (("one", "1"), ("again", "1"), ("two", "2")):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        fresh(run.replace("NAME", name))
+    one, again, two = (lk.open_trace(tmp_path / name) for name in ("one", "again", "two"))
+    xr.testing.assert_identical(one, again)
+    scale = float(one.distance.max())
+    np.testing.assert_allclose(two.distance, one.distance, rtol=0, atol=5e-6 * scale)
+    np.testing.assert_array_equal(two.readout_id.isel(rank=0), one.readout_id.isel(rank=0))
