@@ -23,9 +23,9 @@ WRONG = [
     None, -1, 0, 1.5, float("nan"), float("inf"), "8", "", [], {}, (1, 2), np.int64(3), np.float32(0.5),
     10**18, 2**64, np.ones((2, 2)), Path("absent"), b"Hi", True, object(), {1: 2}, [None], slice(3),
 ]  # fmt: skip
-TRACE = make_trace(["The", " cat", " sat"], iterations=8)
+TRACE = make_trace(["The", " cat", " sat"], iterations=15)
 STATES = TRACE.assign(
-    state=(("token", "iteration", "hidden"), np.random.default_rng(0).normal(size=(3, 9, 4)))
+    state=(("token", "iteration", "hidden"), np.random.default_rng(0).normal(size=(3, 16, 4)))
 )
 CALLS = {
     "settling_iteration": (TRACE,),

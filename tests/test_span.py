@@ -107,4 +107,6 @@ def test_what_cannot_be_found_is_refused(text, options, message):
 def test_what_has_no_token_texts_is_refused():
     with pytest.raises(TraceError) as raised:
         lk.token_slice(make_trace(CAT).distance.to_dataset().drop_vars("token_text"), "The")
-    assert str(raised.value) == "Expected 'token_text' over 'token'. Pass what `run_recurrence` returns."
+    assert str(raised.value) == (
+        "Expected a trace with 'token_text' over 'token'. Pass what `run_recurrence` returns."
+    )

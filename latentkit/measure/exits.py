@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit import criteria
-from latentkit.errors import TraceError
+from latentkit.errors import ArgumentError, TraceError
 from latentkit.trace import need_dim
 
 __all__ = ["criterion_values", "exit_criteria", "exit_iteration"]
@@ -66,6 +66,9 @@ def exit_iteration(
     """
     several = np.ndim(threshold) > 0  # type: ignore[arg-type]  # None has no dimension either
     thresholds: list[Any] = np.atleast_1d(np.asarray(threshold, dtype=object)).tolist()
+    if not thresholds:
+        msg = f"threshold is {threshold!r}; pass one number, several, or None for the criterion's default."
+        raise ArgumentError(msg)
     limits = [criteria.exit_threshold(criterion, one) for one in thresholds]
     values = criterion_values(trace, criterion)
     parts = [_exits(trace, values, criterion, limit) for limit in limits]

@@ -78,7 +78,7 @@ def _need_text(text: object) -> None:
 def _pieces(trace: xr.Dataset) -> list[bytes]:
     texts = trace["token_text"] if "token_text" in getattr(trace, "variables", ()) else None
     if texts is None or texts.dims != ("token",):
-        msg = "Expected 'token_text' over 'token'. Pass what `run_recurrence` returns."
+        msg = "Expected a trace with 'token_text' over 'token'. Pass what `run_recurrence` returns."
         raise TraceError(msg)
     return [_coded(str(text)) for text in texts.values.tolist()]
 

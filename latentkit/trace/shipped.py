@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from latentkit.arguments import is_name_of
 from latentkit.errors import ArgumentError, nearest
 from latentkit.trace.files import open_trace
 
@@ -54,7 +55,7 @@ def open_example(name: str) -> xr.Dataset:
     ('smollm2', {'layer': 30, 'generated_token': 5})
     """
     known = examples()
-    if name not in known:
+    if not is_name_of(name, known):
         msg = f"No example named {name!r}. {nearest(str(name), known)}"
         raise ArgumentError(msg)
     return open_trace(_FOLDER / f"{name}.nc")
