@@ -47,15 +47,21 @@ def prompt_of(model, tokens: int) -> str:
     raise AssertionError("no such text")
 
 
-def in_python(model, text: str, limit: int) -> float:
-    """Return the shortest of some times of one trace in Python, on one core."""
+def in_python(model, text: str, limit: int) -> dict[str, float]:
+    """Return the shortest time of one trace in Python, on one core, and its time on the processor."""
     torch.set_num_threads(1)
-    times = []
+    times, works = [], []
     for _ in range(REPEATS):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         lk.run_recurrence(model, text, iterations=ITERATIONS, limit=limit, progress=False)
         times.append(time.perf_counter() - began)
-    return min(times)
+        works.append(time.process_time() - worked)
+    return {"time": round(min(times), 2), "processor": round(min(works), 2)}
+
+
+def processor_time() -> float:
+    """Return the time that all renderers below this process have spent on the processor."""
+    return sum(sum(one.cpu_times()[:2]) for one in renderers())
 
 
 def in_page(browser: Browser, path: Path, text: str) -> dict[str, object]:
@@ -68,9 +74,15 @@ def in_page(browser: Browser, path: Path, text: str) -> dict[str, object]:
     found: dict[str, object] = {"opening to ready, s": round(ready, 2)}
     for fragment, limit in (("limit 64", 64), ("limit 128", 128)):
         asked = {"prompt": text, "iterations": ITERATIONS, "limit": limit}
-        results = [page.evaluate(TRACE, asked) for _ in range(REPEATS)]
-        assert results[0][1] == TOKENS
-        found[f"60 x 64 with readouts, {fragment}, s"] = round(min(one[0] for one in results), 2)
+        times, works = [], []
+        for _ in range(REPEATS):
+            worked = processor_time()
+            seconds, tokens = page.evaluate(TRACE, asked)
+            works.append(processor_time() - worked)
+            times.append(seconds)
+            assert tokens == TOKENS
+        best = {"time": round(min(times), 2), "processor": round(min(works), 2)}
+        found[f"60 x 64 with readouts, {fragment}, s"] = best
     page.evaluate(OBSERVE)
     page.get_by_label("Prompt", exact=True).fill(text)
     for _ in range(REPEATS):
@@ -85,11 +97,15 @@ def in_page(browser: Browser, path: Path, text: str) -> dict[str, object]:
     return found
 
 
+def renderers() -> list[psutil.Process]:
+    """Return the browser's page processes below this process."""
+    children = psutil.Process().children(recursive=True)
+    return [one for one in children if "--type=renderer" in " ".join(one.cmdline())]
+
+
 def largest_renderer() -> int:
     """Return the resident memory of the largest renderer below this process."""
-    children = psutil.Process().children(recursive=True)
-    renderers = [one for one in children if "--type=renderer" in " ".join(one.cmdline())]
-    return max((one.memory_info().rss for one in renderers), default=0)
+    return max((one.memory_info().rss for one in renderers()), default=0)
 
 
 def main() -> None:
@@ -104,7 +120,7 @@ def main() -> None:
             found |= in_page(browser, path, text)
             browser.close()
     for limit in (64, 128):
-        found[f"Python on one core, limit {limit}, s"] = round(in_python(model, text, limit), 2)
+        found[f"Python on one core, limit {limit}, s"] = in_python(model, text, limit)
     print(json.dumps(found, indent=1))
 
 
