@@ -184,14 +184,19 @@ def lesson_page(name: str) -> Any:
     return page
 
 
-def unfold_help(page: Page, hint: str, solution: str) -> None:
-    """Open the hint and the solution of an exercise that has no answer yet, by keyboard."""
-    expect(page.get_by_text("Not attempted yet.")).to_be_visible()
-    for title, words in (("Hint", hint), ("Solution", solution)):
-        folded = page.get_by_text(words)
-        expect(folded).to_be_hidden()
-        page.locator("summary", has_text=title).press("Enter")
-        expect(folded).to_be_visible()
+def unfold_help(page: Page) -> None:
+    """Check that hints and solutions are folded while there is no answer; open the first of each."""
+    expect(page.get_by_text("Not attempted yet.").first).to_be_visible()
+    for title in ("Hint", "Solution"):
+        folded = page.locator("details", has=page.locator("summary", has_text=title))
+        folded.first.wait_for()
+        assert not any(folded.evaluate_all("all => all.map((one) => one.open)"))
+        summary = folded.first.locator("summary")
+        if summary.evaluate("one => one.closest('.jp-MarkdownCell') !== null"):
+            summary.click()  # in a Markdown cell, Enter opens JupyterLab's editor
+        else:
+            summary.press("Enter")
+        expect(folded.first).to_have_attribute("open", "")
 
 
 def answer(page: Page, before: str, given: str) -> None:

@@ -53,4 +53,4 @@ def test_lesson_0_slider_shows_the_next_token_at_each_iteration(lesson_0):
 
 
 def test_lesson_0_exercise_has_a_hint_and_a_solution(lesson_0):
-    unfold_help(lesson_0, "back one iteration at a time", "In code:")
+    unfold_help(lesson_0)

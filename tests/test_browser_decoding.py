@@ -66,4 +66,4 @@ def test_lesson_6_sliders_show_where_each_token_would_stop(lesson_6):
 
 
 def test_lesson_1_exercise_has_a_hint_and_a_solution(lesson_1):
-    unfold_help(lesson_1, "one iteration at a time", "In code:")
+    unfold_help(lesson_1)
