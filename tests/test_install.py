@@ -27,10 +27,10 @@ PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 EXTRAS = PYPROJECT["optional-dependencies"]
 
 # Names that differ on conda-forge.
-CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub"}
+CONDA_NAMES = {"torch": "pytorch", "huggingface-hub": "huggingface_hub", "jupyter-core": "jupyter_core"}
 
 # Libraries whose import name differs from their package name.
-IMPORT_NAMES = {"pillow": "PIL"}
+IMPORT_NAMES = {"ipython": "IPython", "pillow": "PIL"}
 
 
 def _specifiers(lines):
