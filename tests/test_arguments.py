@@ -108,3 +108,14 @@ def test_a_value_without_a_text_is_named_by_its_type():
     with pytest.raises(ArgumentError) as raised:
         arguments.whole_number("seed", Unprintable(), least=0)
     assert str(raised.value) == "seed is a Unprintable; pass a whole number of at least 0."
+
+
+@pytest.mark.parametrize("value", WRONG[1:], ids=lambda value: type(value).__name__)
+def test_what_has_no_dimensions_is_refused(value):
+    with pytest.raises(LatentkitError, match="Expected values with labels"):
+        lk.measure.stable_from(value)
+
+
+def test_a_truth_value_is_no_end_of_a_colour_scale():
+    with pytest.raises(ArgumentError, match="`vmin` must be a number above 0"):
+        lk.plot_convergence(TRACE, vmin=True)

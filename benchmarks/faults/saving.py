@@ -48,22 +48,28 @@ def full_disks(source: Path, target: Path) -> None:
 
 
 def kills(source: Path, target: Path, count: int, seed: int) -> None:
-    right, rng, whole, strays = lk.open_trace(source), random.Random(seed), 0, 0
+    right, rng = lk.open_trace(source), random.Random(seed)
+    whole = strays = saved = 0
     lk.save_trace(right, target)
-    for _ in range(count):
+    for number in range(count):
+        before = target.stat().st_ino
         saver = os.fork()
         if saver == 0:
             while True:
                 lk.save_trace(right, target)
-        time.sleep(rng.uniform(0.05, 0.3))
+        time.sleep(rng.uniform(0.1, 0.4))
+        end = time.monotonic() + 5
+        while number % 2 and not others(source, target) and time.monotonic() < end:
+            pass  # every other kill comes while an unfinished file is there
         os.kill(saver, signal.SIGKILL)
         os.waitpid(saver, 0)
+        saved += target.stat().st_ino != before
         strays += len(others(source, target))
         whole += lk.open_trace(target).identical(right)
     time.sleep(1.1)
     lk.save_trace(right, target)
-    print(f"killed {count} times: {whole} times whole; unfinished files seen after a kill: {strays}; "
-          f"left over after one more save: {others(source, target)}")  # fmt: skip
+    print(f"killed {count} times, {saved} of them after a save: the file was whole {whole} times")
+    print(f"unfinished files after a kill: {strays}; after one more save: {others(source, target)}")
 
 
 def others(source: Path, target: Path) -> list[str]:

@@ -96,6 +96,10 @@ def _check_variable(kind: Kind, name: str, expected: Variable, found: xr.DataArr
 
 def need_dim(data: xr.Dataset | xr.DataArray, dim: str, advice: str) -> None:
     """Raise a `TraceError` that ends with ``advice`` unless ``data`` has the dimension ``dim``."""
-    if dim not in data.dims:
+    dims = getattr(data, "dims", None)
+    if dims is None:
+        given = type(data).__name__
+        raise TraceError(f"Expected values with labels (an xarray.DataArray), got {given}. {advice}")
+    if dim not in dims:
         msg = f"Expected a dimension {dim!r}, got {tuple(data.dims)}. {advice}"
         raise TraceError(msg)

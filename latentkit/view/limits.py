@@ -112,7 +112,7 @@ def visible_floor(trace: xr.Dataset) -> float | None:
 
 def _number(name: str, value: Any, *, log: bool) -> float:
     try:
-        number = math.nan if isinstance(value, str) else float(value)
+        number = math.nan if isinstance(value, (str, bytes, bool, np.bool_)) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or (log and number <= 0):
