@@ -1,6 +1,6 @@
 """Damage saved traces at random and open them.
 
-    python -m benchmarks.faults.traces [--count 10000] [--seed 0] [--unsealed] [--fork]
+    python -m benchmarks.faults.traces [KIND ...] [--count 10000] [--seed 0] [--unsealed] [--fork]
 
 Count the outcomes: one of latentkit's errors, the right values (damage in unused bytes), other values without
 an error, an error of another library, or no end within ten seconds. The last three must be 0.
@@ -122,6 +122,7 @@ def read_forked(body: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", nargs="*", help="of recurrence, decoding, layers; default all")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unsealed", action="store_true")
@@ -133,6 +134,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "damaged.nc")
         for number, (kind, trace) in enumerate(examples().items()):
+            if arguments.kind and kind not in arguments.kind:
+                continue
             lk.save_trace(trace, path)
             if arguments.unsealed:
                 path.write_bytes(unsealed(trace))
