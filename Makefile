@@ -8,6 +8,7 @@
 #   make test-slow                longer repetitions of some of these checks, such as every lesson in a browser
 #   make lint                     the checks that take seconds
 #   make notebooks                build and run the .ipynb of every lesson from its .py
+#   make book                     build the site: runs/book/html/index.html
 #   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/both/model
 #   make nano-control CORPUS=folder  train the control, which has no loop, into runs/control/both/model
 #   make bench                    measure every comparison; write benchmarks/RESULTS.md
@@ -38,10 +39,10 @@ endif
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: help lab test test-slow lint lint-js notebooks bench nano nano-control constraints clean
+.PHONY: help lab test test-slow lint lint-js notebooks bench book nano nano-control constraints clean
 
 help:
-	@sed -n '4,15s/^#   //p' Makefile
+	@sed -n '4,16s/^#   //p' Makefile
 
 lab: $(VENV)/.lab
 	$(python) -m latentkit.cli lab $(ARGS)
@@ -73,6 +74,9 @@ notebooks: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(python) -m benchmarks.bench $(ARGS)
+
+book: $(VENV)/.test
+	HF_HUB_OFFLINE=1 $(python) book/build.py runs/book
 
 # Three stages of 130 million tokens in all: a language, with few iterations; problems and facts of growing
 # difficulty; then both, with more iterations, while the learning rate falls. The injection is quiet from the first

@@ -47,7 +47,7 @@ def run_local_contraction(
     seed: int | None = 0,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Compute the largest |eigenvalue| of the core step at each token's limit; below 1 it is contracting.
+    """Compute the spectral radius of the core step at each token's limit; below 1 the step is contracting.
 
     Parameters
     ----------
