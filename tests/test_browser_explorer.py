@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import nbformat
 import numpy as np
@@ -388,6 +389,22 @@ def test_the_visible_numbers_are_saved_as_csv_and_the_view_as_png(saved):
             assert image.format == "PNG"
             assert image.size[0] > 500
             assert len(image.convert("RGB").getcolors(10**6)) > 20
+
+
+def test_the_view_is_saved_as_svg_with_its_texts_as_texts(saved):
+    trace = make_trace(["<script>", "a & b", "c"])
+    with saved(lk.explore(trace, beside=trace, names=["left", "right"])) as page:
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save picture (SVG)").click()
+        root = ET.parse(download.value.path()).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [element.text for element in root.iter(f"{space}text")]
+    assert root.tag == f"{space}svg"
+    assert texts.count("<script>") == texts.count("a & b") == 2
+    assert {"Iterations at Test Time", "Distance, log scale"} < set(texts)
+    assert any(str(text).startswith("right: Distance") for text in texts)
+    assert len(list(root.iter(f"{space}image"))) == 2
+    assert not list(root.iter(f"{space}script"))
 
 
 def test_two_traces_side_by_side_share_one_cursor(saved):

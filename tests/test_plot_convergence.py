@@ -24,7 +24,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from latentkit.errors import ArgumentError, TraceError
-from latentkit.plot import alt_text, plot_convergence, with_alt
+from latentkit.plot import alt_text, plot_convergence, plot_distance, with_alt
+from latentkit.plot.dark import NEARLY_WHITE
 from latentkit.view import color_limits, describe_convergence
 
 
@@ -98,7 +99,7 @@ def test_the_published_words_and_colours():
     assert ax.get_xlabel() == "Iterations at Test Time"
     assert bar(ax).ax.get_ylabel() == "Log Distance"
     assert ax.collections[0].get_cmap().name == "viridis"
-    assert [label.get_text() for label in ax.get_xticklabels()] == [str(i) for i in range(0, 65, 8)]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [str(i) for i in range(0, 65, 10)]
 
 
 def test_symbol_and_title_can_be_changed():
@@ -231,21 +232,21 @@ def test_decades_are_written_as_powers_of_ten():
 def test_the_floor_of_bfloat16_is_marked_on_the_bar():
     trace = fake_trace(words(2), dtype="bfloat16", hidden_size=5280)
     ax = plot_convergence(trace)
-    (line,) = [line for line in bar(ax).ax.lines if line.get_color() == "white"]
+    (line,) = [line for line in bar(ax).ax.lines if line.get_color() == NEARLY_WHITE]
     np.testing.assert_allclose(line.get_ydata(), 0.004 * np.sqrt(5280))
     assert note(ax) == "x* = normalised state after 128 iterations · floor of bfloat16: 0.29 (white line)"
 
 
 def test_a_floor_beyond_the_bar_is_only_named():
     ax = plot_convergence(fake_trace(words(2), dtype="torch.bfloat16", hidden_size=5280), vmin=1, vmax=100)
-    assert not [line for line in bar(ax).ax.lines if line.get_color() == "white"]
+    assert not [line for line in bar(ax).ax.lines if line.get_color() == NEARLY_WHITE]
     assert note(ax) == "x* = normalised state after 128 iterations · floor of bfloat16: 0.29"
 
 
 @pytest.mark.parametrize("attrs", [{"dtype": "float32", "hidden_size": 5280}, {"dtype": "bfloat16"}])
 def test_no_floor_is_marked_without_bfloat16_or_size(attrs):
     ax = plot_convergence(fake_trace(words(2), **attrs), symbol="s")
-    assert not [line for line in bar(ax).ax.lines if line.get_color() == "white"]
+    assert not [line for line in bar(ax).ax.lines if line.get_color() == NEARLY_WHITE]
     assert note(ax) == "s* = normalised state after 128 iterations"
 
 
@@ -657,7 +658,8 @@ def test_a_notebook_shows_the_picture_with_its_alt_text(show):
     assert metadata["image/png"]["alt"] == text
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/html"].startswith(f'<img alt="{html.escape(text)}" width="')
-    assert data["text/html"].endswith(f'src="data:image/png;base64,{data["image/png"]}">')
+    assert f'src="data:image/png;base64,{data["image/png"]}"><style>' in data["text/html"]
+    assert data["text/html"].endswith("</style>")
     assert "<script" not in data["text/html"]
 
 
@@ -679,7 +681,7 @@ def test_a_picture_for_a_notebook_is_small_and_keeps_its_colours():
         figure.savefig(whole, format="png", dpi=100, bbox_inches="tight")
     shown = with_alt(figure)
     outputs = sum(len(str(data)) for data in shown._repr_mimebundle_()[0].values())
-    assert outputs < 90_000, "five of them are far below half a megabyte"
+    assert outputs < 130_000, "five of them are far below half a megabyte"
     with Image.open(whole) as one, Image.open(io.BytesIO(shown.png)) as other:
         assert other.mode == "P"
         apart = np.asarray(one.convert("RGB"), int) - np.asarray(other.convert("RGB"), int)
@@ -700,3 +702,51 @@ def test_a_figure_put_to_another_use_is_shown_as_any_other():
     figure.add_subplot()
     data, _ = parts_of(figure)
     assert "text/html" not in data
+
+
+def dark_pixels(ax):
+    shown = with_alt(ax)
+    with Image.open(io.BytesIO(shown.png)) as light, Image.open(io.BytesIO(shown.dark_png)) as dark:
+        return np.asarray(light.convert("RGB"), int), np.asarray(dark.convert("RGB"), int)
+
+
+def test_the_dark_variant_has_light_letters_on_a_dark_page_and_the_same_cells():
+    light, dark = dark_pixels(plot_convergence(fake_trace(words(12))))
+    assert light[0, 0].tolist() == [255, 255, 255]
+    assert dark[0, 0].tolist() == [17, 17, 17]
+    letters = (light < 60).all(-1) & (np.ptp(light, axis=-1) < 5)
+    assert dark[letters].min() > 180
+    coloured = np.ptp(light, axis=-1) > 60  # viridis
+    assert coloured.sum() > 10_000
+    assert np.abs(light - dark)[coloured].max() <= 6  # the two palettes differ a little
+
+
+def test_blank_cells_are_dark_in_the_dark_variant():
+    trace = fake_trace(words(12))
+    trace.distance[:, -8:] = np.nan
+    light, dark = dark_pixels(plot_convergence(trace))
+    height, width = light.shape[:2]
+    middle = (slice(height // 3, height // 2), slice(int(0.72 * width), int(0.76 * width)))
+    assert (light[middle] == 255).all()
+    assert (dark[middle] == 17).all()
+
+
+def test_only_a_dark_page_on_a_screen_shows_the_dark_variant():
+    shown = with_alt(plot_convergence(fake_trace(["a", "b"])))
+    written = shown.to_html()
+    style = written[written.index("<style>") :]
+    assert style.startswith('<style>@media screen{[data-jp-theme-light="false"] .lk-')
+    assert base64.b64encode(shown.dark_png).decode() in style
+    assert "<style>" not in shown.to_html(dark=False)
+
+
+def test_iterations_beyond_training_are_marked_and_the_note_says_so():
+    trace = fake_trace(words(2)).assign_coords(is_extrapolated=("iteration", np.arange(65) > 4))
+    for draw in (plot_convergence, plot_distance):
+        ax = draw(trace)
+        (line,) = [line for line in ax.lines if line.get_gid() == "trained"]
+        assert line.get_xdata() == [4.5, 4.5]
+        assert note(ax).endswith("right of the dashed line: more iterations than in training (4)")
+        part = draw(trace.sel(iteration=slice(0, 4)))
+        assert not [line for line in part.lines if line.get_gid() == "trained"]
+        assert "training" not in note(part)

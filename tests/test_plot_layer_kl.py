@@ -18,6 +18,7 @@ from test_trace import HOSTILE
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot import alt_text, plot_layer_kl, plot_layer_profile
+from latentkit.plot.dark import NEARLY_WHITE
 from latentkit.view import describe_layer_kl
 
 F5 = [0, 15, 18, 17, 16, 19, 20, 21, 27]
@@ -119,7 +120,7 @@ def test_rows_can_be_sorted_by_their_mean():
     values = [[1, 5], [np.nan, 4], [np.nan, np.nan], [2, 2]]
     ax = plot_layer_kl(fake([7, 8, 9, 3], "ab", values), sort="score")
     assert rows(ax) == ["8", "7", "3", "9"]
-    assert note(ax).endswith("rows by mean, largest first")
+    assert note(ax).endswith("rows by mean, largest first\nhatched: unknown")
 
 
 def test_what_is_not_known_is_blank():
@@ -157,7 +158,7 @@ def test_values_are_written_into_their_cells_dark_on_light_and_light_on_dark():
         (1.5, 1.5): "1.25",
     }
     assert written[0.5, 0.5].get_color() == "black"
-    assert written[1.5, 1.5].get_color() == "white"
+    assert written[1.5, 1.5].get_color() == NEARLY_WHITE
 
 
 def test_a_value_can_be_read_on_its_cell_whatever_its_colour():
@@ -330,3 +331,69 @@ def test_a_saved_result_is_plotted_without_torch(tmp_path, block_torch):
         f"print(lk.plot_layer_kl(lk.open_trace({str(path)!r})).get_ylabel())"
     )
     assert printed == "Layer\n"
+
+
+def outshone():
+    """One row of nine has values a hundred times as large as the others."""
+    values = np.linspace(0.1, 0.6, 45).reshape(9, 5)
+    values[0] *= 100
+    return values
+
+
+def test_a_row_that_outshines_the_others_is_drawn_on_a_logarithmic_scale_and_the_bar_says_so():
+    ax = plot_layer_kl(fake(values=outshone()))
+    assert isinstance(ax.collections[0].norm, mpl.colors.LogNorm)
+    assert bar(ax).ax.get_ylabel() == "KL, log scale"
+    colours = ax.collections[0].to_rgba(drawn(ax)[1:].ravel())
+    assert len(np.unique(colours.round(2), axis=0)) > 10  # the other rows are told apart
+    assert "from left to right, colour on a logarithmic scale. Values" in alt_text(ax)
+
+
+def test_values_of_one_order_keep_the_published_linear_scale():
+    ax = plot_layer_kl(fake(values=np.linspace(0.2, 1.4, 45).reshape(9, 5)))
+    assert not isinstance(ax.collections[0].norm, mpl.colors.LogNorm)
+    assert bar(ax).ax.get_ylabel() == "KL"
+
+
+def test_limits_that_are_passed_keep_the_scale_linear_unless_another_is_named():
+    result = fake(values=outshone())
+    assert bar(plot_layer_kl(result, vmin=0, vmax=1)).ax.get_ylabel() == "KL"
+    ax = plot_layer_kl(result, vmin=0.1, vmax=10, scale="log")
+    assert ax.collections[0].get_clim() == (0.1, 10)
+
+
+def test_a_robust_scale_says_how_many_cells_lie_above_it():
+    values = outshone()
+    ax = plot_layer_kl(fake(values=values), scale="robust")
+    assert ax.collections[0].get_clim() == pytest.approx((values[1:].min(), values[1:].max()))
+    assert bar(ax).ax.get_ylabel() == "KL, clipped at the 90th percentile: 5 cells above"
+    assert bar(ax).extend == "max"
+
+
+def test_on_a_logarithmic_scale_zero_is_grey_and_the_unknown_is_hatched():
+    values = outshone()
+    values[3], values[4], values[8, 3:] = 0, 1e-9, np.nan
+    ax = plot_layer_kl(fake(values=values))
+    low, high = ax.collections[0].get_clim()
+    assert (low, high) == pytest.approx((values[values > 1e-3].min(), values[0, 4]))
+    grey, small, unknown = ax.collections[0].to_rgba(np.ma.masked_invalid([0.0, low, np.nan]))
+    assert grey[0] == grey[1] == grey[2] < 0.9
+    assert small[2] < small[1]  # yellow
+    assert unknown[3] == 0
+    assert [(patch.get_xy(), patch.get_width(), patch.get_hatch()) for patch in ax.patches] == [
+        ((3, 8), 2, "///")
+    ]
+    assert note(ax).splitlines()[-1] == f"grey: 0 or below {low:.2g}, 10 of 45 cells · hatched: unknown"
+
+
+def test_figures_that_are_compared_share_a_logarithmic_scale():
+    one, other = fake(values=outshone()), fake(values=3 * outshone())
+    low, high = lk.color_limits(one, other, scale="log")
+    assert (low, high) == pytest.approx((0.1 + 0.5 / 44 * 5, 3 * 100 * outshone()[0, 4] / 100), rel=1e-5)
+    assert lk.color_limits(fake(values=np.zeros((9, 5))), one, scale="log")[0] == pytest.approx(low)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ArgumentError) as caught:
+        plot_layer_kl(fake(), scale="logs")
+    assert str(caught.value) == "`scale` is 'logs'. Did you mean 'log'? Known: 'linear', 'log', 'robust'."

@@ -190,3 +190,17 @@ def test_runs_of_one_model_at_several_depths_are_shown_together():
         lk.run_layer_lens(model, "Hello", new_tokens=2, iterations=depth, progress=False) for depth in (1, 3)
     ]
     assert sliders(lk.slide(results))["Iterations"].options == (1, 3)
+
+
+def test_the_scale_is_that_of_all_values_at_every_position(drawn):
+    values = np.full((9, 5), 0.25)
+    values[0] = 20.0
+    box = lk.slide(fake(values=values))
+    sliders(box)["Layers"].value = (15, 27)
+    assert {ax.collections[0].get_clim() for ax in drawn} == {(0.25, 20.0)}
+    assert {ax.collections[0].colorbar.ax.get_ylabel() for ax in drawn} == {"KL, log scale"}
+
+
+def test_the_scale_can_be_chosen(drawn):
+    lk.slide(fake(), scale="log")
+    assert drawn[-1].collections[0].colorbar.ax.get_ylabel() == "KL, log scale"

@@ -14,6 +14,7 @@ _TEXT = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
 _TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _SPACED_SIGN = re.compile(r" ?([^\w\s$+-]) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")  # two of + and - must stay apart
+_LEADING_ZERO = re.compile(r"(?<![\w.])0(?=\.\d)")
 
 
 def bundle(entry: Path) -> str:
@@ -50,8 +51,9 @@ def _collect(path: Path, sources: dict[Path, str]) -> None:
 def compact(source: str) -> str:
     """Remove comments and needless spaces from a script, about a third of its size.
 
-    This is not a parser: statements must end with semicolons. Regular expressions and nested templates are
-    not supported, because their quotes would be misread. The browser tests run the compacted explorer.
+    This is not a parser: statements must end with semicolons, and none is empty. Regular expressions and
+    nested templates are not supported, because their quotes would be misread. The browser tests run the
+    compacted explorer.
     """
     uncommented = _TEXT_OR_COMMENT.sub(lambda match: match[1] or " ", source)
     parts = re.split(_TEXT, uncommented)  # code and texts in turn
@@ -59,4 +61,4 @@ def compact(source: str) -> str:
 
 
 def _without_spaces(code: str) -> str:
-    return _SPACED_SIGN.sub(r"\1\2", _SPACE.sub(" ", code))
+    return _LEADING_ZERO.sub("", _SPACED_SIGN.sub(r"\1\2", _SPACE.sub(" ", code)).replace(";}", "}"))

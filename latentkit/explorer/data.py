@@ -122,6 +122,7 @@ def _panel(grid: Grid, trace: xr.Dataset, name: str, arrays: _Arrays) -> dict[st
         **rows,
         **columns,
         "limit": grid.limit_column(trace, columns["columns"]),
+        "untrained": grid.untrained_column(trace),
         "variables": {
             one["name"]: arrays.add_floats(grid.values(trace, one["name"]), exact=one["name"] == "distance")
             for one in grid.variables(trace)

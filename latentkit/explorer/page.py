@@ -58,7 +58,7 @@ def embedded(block: bytes, state: Mapping[str, Any], fallback: str) -> str:
     name = hashlib.sha256(block + written.encode()).hexdigest()[:12]
     data = base64.b64encode(block).decode("ascii")
     call = f"start({json.dumps(name)}, {json.dumps(data)}, {_in_script(written)});"
-    css, js = _CSS_SPACE.sub(r"\1", _CSS_COMMENT.sub("", style())), compact(module())
+    css, js = _CSS_SPACE.sub(r"\1", _CSS_COMMENT.sub("", style())).replace(";}", "}"), compact(module())
     return (
         f'<div data-latentkit="{name}">{fallback}</div>\n<style>\n{css}</style>\n'
         f'<script type="module">\n{js}\n{call}\n</script>\n'

@@ -173,7 +173,7 @@ class TraceExplorer(anywidget.AnyWidget):
         if shown is None:
             return None
         pictures = self._pictures()
-        fallback = "".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
+        fallback = "".join(picture.to_html(dark=False) for picture in pictures)
         small = len(self.data) <= _LARGEST
         shown[0]["text/html"] = embedded(self.data, self._choices(), fallback) if small else fallback
         shown[0]["text/plain"] = "\n".join(picture.alt for picture in pictures)

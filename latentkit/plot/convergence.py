@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm
 from latentkit.arguments import flag, one_of
 from latentkit.plot.alt import set_alt_text
 from latentkit.plot.colour import add_colorbar
+from latentkit.plot.dark import NEARLY_WHITE
 from latentkit.plot.rows import (
     add_note,
     axes_size,
@@ -81,6 +82,8 @@ def plot_convergence(
     Cells whose distance is 0 or NaN are blank, because the colour scale is logarithmic. If the limit is the
     last iteration drawn, its column is 0 by construction.
 
+    If the model was trained at a fixed number of iterations, a dashed line marks where later ones begin.
+
     For a trace in bfloat16 a line on the colour bar marks 0.004·√hidden, the distance near which rounding
     stops convergence, if the trace has the attribute ``hidden_size``.
 
@@ -105,7 +108,7 @@ def plot_convergence(
         # A layout engine makes room for the positions on the right; without one the padding must.
         managed = ax.get_figure().get_layout_engine() is not None  # type: ignore[union-attr]  # axes have one
         add_colorbar(ax, mesh, "Log Distance", pad=0.02 if managed else 0.09, floor=floor)
-    beyond = mark_trained_depth(ax, trace, colour="white")
+    beyond = mark_trained_depth(ax, trace, colour=NEARLY_WHITE)
     note = _note(trace, symbol, floor, line=colorbar and floor is not None and low <= floor <= high)
     add_note(ax, " · ".join(filter(None, (note, beyond))))
     alt = describe_convergence(trace, tokens=tokens)

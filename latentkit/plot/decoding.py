@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from latentkit.arguments import flag
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.convergence import column_edges
+from latentkit.plot.dark import NEARLY_WHITE
 from latentkit.plot.fonts import font_characters
 from latentkit.plot.rows import check_title, need_axes
 from latentkit.view.decoding import describe_decoding, likeliest, select_readouts
@@ -108,7 +109,7 @@ def _draw(ax: Axes, shown: xr.Dataset) -> Any:
     )
     ax.set_ylim(rows - 0.5, -0.5)
     ax.grid(visible=False)
-    ax.xaxis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 4, 8, 10]))
+    ax.xaxis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 5, 10]))
     return mesh
 
 
@@ -154,7 +155,7 @@ def _write(ax: Axes, text: str, size: float, box: Rectangle) -> None:
     """Write at the left edge of a box, clipped to the box."""
     drawn = ax.annotate(
         text, xy=(box.get_x(), box.get_y() + 0.5), xytext=(1.0, 0.0), textcoords="offset points",
-        va="center", ha="left", fontsize=size, color="white", parse_math=False, usetex=False,
+        va="center", ha="left", fontsize=size, color=NEARLY_WHITE, parse_math=False, usetex=False,
         in_layout=False, path_effects=[withStroke(linewidth=1.2, foreground="black")],
     )  # fmt: skip
     drawn.set_clip_path(box)

@@ -7,13 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
+from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.patches import Rectangle
 
 from latentkit.arguments import flag, one_of, plain_text
 from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.colour import add_colorbar
+from latentkit.plot.dark import NEARLY_WHITE
 from latentkit.plot.fonts import font_characters
 from latentkit.plot.rows import add_note, need_axes
 from latentkit.view.labels import label_rows, token_label
@@ -25,7 +29,7 @@ from latentkit.view.layers import (
     layer_names,
     select_layers,
 )
-from latentkit.view.limits import check_limits
+from latentkit.view.scale import ColourScale, ScaleName, colour_scale, describe_scale
 
 __all__ = ["plot_layer_kl", "plot_layer_profile"]
 
@@ -33,6 +37,7 @@ _ROW_HEIGHT = 0.3  # inches, where there is room for all rows
 _FRAME_HEIGHT = 1.7  # inches above and below the rows: tokens, axis, note
 _TALLEST = 12.0
 _COLUMN_WIDTH = 0.95
+_BELOW = "0.88"  # grey of cells below a logarithmic scale, unlike any colour of it
 
 
 def plot_layer_kl(
@@ -41,6 +46,7 @@ def plot_layer_kl(
     sort: Literal["layer", "score"] | None = None,
     annotate: bool = False,
     mask_zero: bool = False,
+    scale: ScaleName | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
     title: str = "",
@@ -61,9 +67,14 @@ def plot_layer_kl(
         Whether to write the values into the cells.
     mask_zero : bool, optional
         Whether to leave cells blank whose 95 % interval over prompts includes 0.
+    scale : {"linear", "log", "robust"}, optional
+        Colour scale; the colour bar names it. "log" extends at most over four powers of ten, and cells below
+        are grey. "robust" is linear up to the 90th percentile, and cells above have its darkest colour.
+        By default "linear" if ``vmin`` or ``vmax`` is passed; otherwise "log" if at least half of the cells
+        would share the palest tenth of a linear scale, as they do where one row outshines all others.
     vmin, vmax : float, optional
         Values at the ends of the colour scale. By default the smallest and the largest that are drawn;
-        `color_limits` of several results makes their figures comparable.
+        `color_limits` of several results makes their figures comparable, if they have the same ``scale``.
     title : str, optional
         The published figure has none.
     colorbar : bool, optional
@@ -85,8 +96,8 @@ def plot_layer_kl(
 
     Notes
     -----
-    Unknown values (no layer before the first, an interrupted run) are blank. `alt_text` of the axes returns a
-    description of the figure.
+    Unknown values (no layer before the first, an interrupted run) are hatched. `alt_text` of the axes returns
+    a description of the figure.
     """
     need_axes(ax)
     if sort is not None:
@@ -95,21 +106,27 @@ def plot_layer_kl(
     colorbar = flag("colorbar", colorbar)
     plain_text("title", title)
     values = in_order(select_layers(result, mask_zero=mask_zero), sort)
-    low, high = check_limits(values.values, vmin, vmax, log=False)
+    colours = colour_scale(values.values, scale, vmin=vmin, vmax=vmax)
     if ax is None:
         ax = _new_axes(*values.shape)
-    drawn = np.ma.masked_invalid(values.values)
-    mesh = ax.pcolormesh(drawn, cmap="YlOrRd", vmin=low, vmax=high, edgecolors="white", linewidth=0.5)
-    ax.grid(visible=False)
+    mesh = _draw(ax, values.values, colours)
+    if not mask_zero:
+        _hatch_unknown(ax, values.values)
     ax.set_title(title)
     _label_columns(ax, result, values)
     _label_rows(ax, values)
     if annotate:
         _write_values(ax, values.values, mesh)
     if colorbar:
-        add_colorbar(ax, mesh, bar_label(result), pad=0.03, fraction=0.06)
-    add_note(ax, _note(result, values, sort, masked=mask_zero))
-    set_alt_text(ax, describe_layer_kl(result, sort=sort, mask_zero=mask_zero))
+        words = describe_scale(colours, values.values)
+        label = f"{bar_label(result)}, {words}" if words else bar_label(result)
+        add_colorbar(ax, mesh, label, pad=0.03, fraction=0.06, plain=True)
+    add_note(
+        ax,
+        _note(result, values, sort, masked=mask_zero),
+        _cells_note(values.values, colours, masked=mask_zero),
+    )
+    set_alt_text(ax, describe_layer_kl(result, sort=sort, mask_zero=mask_zero, scale=colours.name))
     return ax
 
 
@@ -163,6 +180,29 @@ def _new_axes(rows: int, columns: int) -> Axes:
     return ax
 
 
+def _draw(ax: Axes, values: np.ndarray[Any, Any], scale: ColourScale) -> QuadMesh:
+    colours = colormaps["YlOrRd"]
+    norm = Normalize(scale.low, scale.high)
+    if scale.name == "log":
+        colours = colours.with_extremes(under=_BELOW)
+        norm = LogNorm(scale.low, scale.high)
+        values = np.where(values <= 0, np.finfo(float).tiny, values)  # LogNorm would leave 0 blank
+    drawn = np.ma.masked_invalid(values)
+    mesh = ax.pcolormesh(drawn, cmap=colours, norm=norm, edgecolors="white", linewidth=0.5)
+    ax.grid(visible=False)
+    return mesh
+
+
+def _hatch_unknown(ax: Axes, values: np.ndarray[Any, Any]) -> None:
+    """Hatch unknown cells, one rectangle for each run of them in a row."""
+    for row, known in enumerate(np.isfinite(values)):
+        ends = np.flatnonzero(np.diff(np.concatenate([[True], known, [True]])))
+        for first, last in ends.reshape(-1, 2).tolist():
+            shape = Rectangle((first, row), last - first, 1, fill=False, hatch="///", edgecolor="0.8")
+            shape.set_linewidth(0.0)
+            ax.add_patch(shape)
+
+
 def _label_columns(ax: Axes, result: xr.Dataset, values: xr.DataArray) -> None:
     """Write Gen0, Gen1, … below and, for a single prompt, the token texts above."""
     numbers = values["generated_token"].values.tolist()
@@ -202,6 +242,7 @@ def _label_rows(ax: Axes, values: xr.DataArray) -> None:
 
 
 def _write_values(ax: Axes, values: np.ndarray[Any, Any], mesh: QuadMesh) -> None:
+    colours = mesh.to_rgba(mesh.get_array())
     largest = np.nanmax(np.abs(values)) if np.isfinite(values).any() else 1.0
     digits = 2 if largest >= 0.1 else min(6, 1 - math.floor(math.log10(largest or 1.0)))
     for (row, column), value in np.ndenumerate(values):
@@ -213,7 +254,7 @@ def _write_values(ax: Axes, values: np.ndarray[Any, Any], mesh: QuadMesh) -> Non
                 ha="center",
                 va="center",
                 fontsize=8,
-                color="white" if _is_dark(*map(float, mesh.to_rgba(np.array([value]))[0, :3])) else "black",
+                color=NEARLY_WHITE if _is_dark(*map(float, colours[row, column, :3])) else "black",
                 clip_on=True,
             )
 
@@ -242,4 +283,15 @@ def _note(result: xr.Dataset, values: xr.DataArray, sort: str | None, *, masked:
         parts.append(f"mean of {result.sizes['prompt']} prompts")
     if masked:
         parts.append("blank: interval includes 0")
+    return " · ".join(filter(None, parts))
+
+
+def _cells_note(values: np.ndarray[Any, Any], scale: ColourScale, *, masked: bool) -> str:
+    """Return the note about cells without a place on the colour scale."""
+    below = int((values < scale.low).sum()) if scale.name == "log" else 0
+    unknown = 0 if masked else int((~np.isfinite(values)).sum())
+    parts = [
+        f"grey: 0 or below {scale.low:.2g}, {below} of {values.size} cells" if below else "",
+        "hatched: unknown" if unknown else "",
+    ]
     return " · ".join(filter(None, parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ _ROW_HEIGHT = 9.4 / 72  # inches, for labels of 8 points
 _FRAME_HEIGHT = 1.1  # inches above and below the rows: title, axis, note
 _LOWEST, _TALLEST = 2.8, 12.0
 _WIDTH = 8.0
+_MOST_TICKS = 9.0
 
 
 def need_axes(ax: object) -> None:
@@ -57,10 +57,11 @@ def new_axes(rows: int) -> tuple[Axes, float]:
 
 
 def label_iterations(ax: Axes, iterations: np.ndarray[Any, Any]) -> None:
-    """Set ticks whose distance is a power of two, as many as there is room for."""
+    """Set ticks at round numbers, as many as there is room for: 0, 10 … 60 in the published figures."""
     first, last = int(iterations[0]), int(iterations[-1])
     room = max(axes_size(ax)[0] / 40, 1.0)  # 40 points per label of up to four digits
-    step = 2 ** max(math.ceil(math.log2(max((last - first) / min(room, 9.0), 1.0))), 0)
+    least = (last - first) / min(room, _MOST_TICKS)
+    step = next(digit * 10**power for power in range(12) for digit in (1, 2, 5) if digit * 10**power >= least)
     ax.set_xticks(range(-(-first // step) * step, last + 1, step))
     ax.set_xlabel("Iterations at Test Time")
     ax.tick_params(axis="x", labelsize="small")
@@ -115,10 +116,10 @@ def axes_size(ax: Axes) -> tuple[float, float]:
     return box.width * 72 / figure.dpi * taken, box.height * 72 / figure.dpi * taken
 
 
-def add_note(ax: Axes, text: str) -> None:
-    """Write a small line below the label of the x axis."""
+def add_note(ax: Axes, *lines: str) -> None:
+    """Write small lines below the label of the x axis; empty ones are left out."""
     ax.annotate(
-        text,
+        "\n".join(filter(None, lines)),
         xy=(0.5, 0.0),
         xycoords=ax.xaxis.label,
         xytext=(0.0, -3.0),

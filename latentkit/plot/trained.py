@@ -6,6 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
+from latentkit.plot.dark import NEARLY_WHITE
+
 __all__ = ["mark_trained_depth"]
 
 
@@ -19,7 +21,7 @@ def mark_trained_depth(ax: Axes, trace: xr.Dataset, *, colour: str = "0.3") -> s
     trace : Dataset
         With the coordinate ``is_extrapolated`` if its model was trained at one depth.
     colour : str, optional
-        Colour of the line; its outline has the opposite brightness.
+        Colour of the line, `NEARLY_WHITE` on a heatmap; its outline has the opposite brightness.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def mark_trained_depth(ax: Axes, trace: xr.Dataset, *, colour: str = "0.3") -> s
         if not beyond
     ]
     last = trained[-1] if trained else int(trace["iteration"].values[0]) - 1
-    outline = [withStroke(linewidth=2.5, foreground="black" if colour == "white" else "white")]
+    outline = [withStroke(linewidth=2.5, foreground="black" if colour == NEARLY_WHITE else "white")]
     ax.axvline(
         last + 0.5, color=colour, linewidth=1.2, linestyle=(0, (4, 3)), path_effects=outline, gid="trained"
     )

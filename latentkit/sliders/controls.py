@@ -65,6 +65,5 @@ def stacked(draw: Callable[[], str], *sliders: Any) -> widgets.VBox:
 
 def image(ax: Any) -> str:
     """Render axes as an ``<img>`` with alt text; the figure is closed."""
-    data, _ = with_alt(ax)._repr_mimebundle_()
     # Decoded before it is painted: no blank frame between two figures.
-    return data["text/html"].replace("<img ", '<img decoding="sync" ', 1)
+    return with_alt(ax).to_html().replace("<img ", '<img decoding="sync" ', 1)

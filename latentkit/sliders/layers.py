@@ -12,19 +12,23 @@ from latentkit.errors import ArgumentError
 from latentkit.plot.layers import plot_layer_kl
 from latentkit.sliders.controls import image, range_slider, stacked, wide
 from latentkit.view.layers import select_layers
-from latentkit.view.limits import check_limits
+from latentkit.view.scale import ScaleName, colour_scale
 
 __all__ = ["layer_sliders"]
 
 
 def layer_sliders(
-    results: list[xr.Dataset], *, vmin: float | None = None, vmax: float | None = None
+    results: list[xr.Dataset],
+    *,
+    scale: ScaleName | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
 ) -> widgets.VBox:
     """Return `plot_layer_kl` below two sliders; several results add the slider "Iterations"."""
     by_iterations = _by_iterations(results)
     results = list(by_iterations.values())
     values = np.concatenate([select_layers(result).values.ravel() for result in results])
-    low, high = check_limits(values, vmin, vmax, log=False)
+    colours = colour_scale(values, scale, vmin=vmin, vmax=vmax)
     depth = widgets.SelectionSlider(
         options=list(by_iterations), value=max(by_iterations), description="Iterations", layout=wide()
     )
@@ -37,7 +41,7 @@ def layer_sliders(
             return _no_layer(whole, depth.value, layers.value)
         columns = _between(whole, "generated_token", tokens.value)
         part = whole.isel(layer=np.flatnonzero(rows), generated_token=np.flatnonzero(columns))
-        return image(plot_layer_kl(part, vmin=low, vmax=high))
+        return image(plot_layer_kl(part, scale=colours.name, vmin=colours.low, vmax=colours.high))
 
     sliders = [depth, layers, tokens] if len(results) > 1 else [layers, tokens]
     return stacked(draw, *sliders)

@@ -17,6 +17,7 @@ from latentkit.sliders.layers import layer_sliders
 from latentkit.sliders.readout import readout_sliders
 from latentkit.sliders.trajectory import trajectory_sliders
 from latentkit.trace import trace_kind
+from latentkit.view.scale import ScaleName
 
 __all__ = ["VIEWS", "View", "slide"]
 
@@ -48,7 +49,7 @@ VIEWS: dict[str, View] = {
     ),
     "decoding": View(("decoding",), decoding_sliders, ("token", "iteration")),
     "exits": View(("decoding",), exit_sliders, ("token", "criterion")),
-    "layers": View(("layers",), layer_sliders, ("vmin", "vmax")),
+    "layers": View(("layers",), layer_sliders, ("scale", "vmin", "vmax")),
 }
 
 
@@ -59,6 +60,7 @@ def slide(
     tokens: slice | None = None,
     token: int | None = None,
     iteration: int | None = None,
+    scale: ScaleName | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
     criterion: str | None = None,
@@ -88,6 +90,8 @@ def slide(
         first.
     iteration : int, optional
         Iteration at first; by default the last, for "readout" the first.
+    scale : {"linear", "log", "robust"}, optional
+        Colour scale of "layers", as for `plot_layer_kl`; by default chosen by the values of all results.
     vmin, vmax : float, optional
         Ends of the colour scale of "convergence" and "layers". By default the smallest and the largest value
         shown at first. A colour has the same meaning at every position of the sliders.
@@ -120,8 +124,8 @@ def slide(
         msg = f"A result of the kind {kind!r} has no view {name!r}. {nearest(str(name), _views(kind))}"
         raise ArgumentError(msg)
     arguments = {
-        "tokens": tokens, "token": token, "iteration": iteration, "vmin": vmin, "vmax": vmax,
-        "criterion": criterion, "components": components,
+        "tokens": tokens, "token": token, "iteration": iteration, "scale": scale, "vmin": vmin,
+        "vmax": vmax, "criterion": criterion, "components": components,
     }  # fmt: skip
     given = {key: value for key, value in arguments.items() if value is not None}
     if unused := [key for key in given if key not in VIEWS[name].arguments]:

@@ -15,6 +15,8 @@ from latentkit.measure.settling import limit_iteration
 from latentkit.trace import check_trace, trace_kind
 from latentkit.view.labels import visible_token
 from latentkit.view.layers import bar_label, layer_names, select_layers
+from latentkit.view.limits import SPAN
+from latentkit.view.scale import choose_scale
 from latentkit.view.selection import select_distance
 
 __all__ = ["Grid", "grid_of"]
@@ -68,6 +70,13 @@ class Grid:
         limit = limit_iteration(trace)
         return columns.index(limit) if limit in columns and len(columns) > 1 else None
 
+    def untrained_column(self, trace: xr.Dataset) -> int:
+        """First column with more iterations than in training; -1 if there is none."""
+        if "is_extrapolated" not in trace.variables or trace["is_extrapolated"].dims != (self.dims[1],):
+            return -1
+        beyond = trace["is_extrapolated"].values
+        return int(beyond.argmax()) if beyond.any() else -1
+
     def variables(self, trace: xr.Dataset) -> list[dict[str, Any]]:
         """Variables that colour can show, with the label and units of their scale."""
         names = [name for name in _SHOWN if name in trace.variables]
@@ -98,8 +107,10 @@ class _LayerGrid(Grid):
     """Layers down, generated tokens across."""
 
     def rows(self, trace: xr.Dataset) -> dict[str, Any]:
-        layers = trace["layer"].values.tolist()
-        return {"rows": layers, "labels": layer_names(select_layers(trace)), "numbers": layers}
+        layers, values = trace["layer"].values.tolist(), select_layers(trace)
+        plain = not values["iteration"].values.any() and len(set(values["stack"].values.tolist())) == 1
+        labels = [str(layer) for layer in layers] if plain else layer_names(values)
+        return {"rows": layers, "labels": labels, "numbers": layers}
 
     def columns(self, trace: xr.Dataset) -> dict[str, Any]:
         count = trace.sizes["generated_token"]
@@ -115,7 +126,8 @@ class _LayerGrid(Grid):
         units = "" if units == "1" else units
         meaning = str(trace.attrs.get("direction", ""))
         label = bar_label(trace).removesuffix(" (bits)")
-        return [{"name": name, "label": label, "meaning": meaning, "units": units, "log": False}]
+        log = choose_scale(select_layers(trace).values) == "log"
+        return [{"name": name, "label": label, "meaning": meaning, "units": units, "log": log, "span": SPAN}]
 
     def values(self, trace: xr.Dataset, name: str) -> Numbers:
         del name

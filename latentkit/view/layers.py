@@ -100,15 +100,17 @@ def bar_label(result: xr.Dataset) -> str:
     return f"{label} (bits)" if result.attrs.get("units") == "bits" else label
 
 
-def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero: bool = False) -> str:
+def describe_layer_kl(
+    result: xr.Dataset, *, sort: str | None = None, mask_zero: bool = False, scale: str = "linear"
+) -> str:
     """Return the alt text of `plot_layer_kl`.
 
     Parameters
     ----------
     result : Dataset
         From ``run_layer_effect``, ``run_layer_lens`` or ``run_layer_difference``.
-    sort, mask_zero
-        As for `plot_layer_kl`.
+    sort, mask_zero, scale
+        As for `plot_layer_kl`; the scale is mentioned if it is logarithmic.
 
     Returns
     -------
@@ -121,9 +123,10 @@ def describe_layer_kl(result: xr.Dataset, *, sort: str | None = None, mask_zero:
         As `plot_layer_kl`.
     """
     values = in_order(select_layers(result, mask_zero=mask_zero), sort)
+    colour = ", colour on a logarithmic scale" if scale == "log" else ""
     return (
         f"Heatmap of {_quantity(result)}: {_layers(values)} from top to bottom, generated tokens "
-        f"{_tokens(values)} from left to right. {_range(result, values)}"
+        f"{_tokens(values)} from left to right{colour}. {_range(result, values)}"
     )
 
 

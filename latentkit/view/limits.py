@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -14,12 +14,18 @@ from latentkit.trace import trace_kind
 from latentkit.view.layers import select_layers
 from latentkit.view.selection import select_distance
 
-__all__ = ["check_limits", "color_limits", "find_limits", "visible_floor"]
+__all__ = ["SPAN", "check_limits", "color_limits", "find_limits", "visible_floor", "within_span"]
+
+#: Largest ratio between the ends of an automatic logarithmic scale of layers. Values below are close to 0
+#: beside the largest one, and rounding errors would stretch the scale over many more powers of ten.
+SPAN = 1e4
 
 _PUBLISHED = 1.0, 100.0  # the colour scale of the published figures
 
 
-def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[float, float]:
+def color_limits(
+    *traces: xr.Dataset, tokens: slice | None = None, scale: Literal["linear", "log"] = "linear"
+) -> tuple[float, float]:
     """Return colour limits that suit several results, so that their figures can be compared.
 
     Parameters
@@ -28,12 +34,15 @@ def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[floa
         Traces from ``run_recurrence``, or comparisons of layers.
     tokens : slice, optional
         As for `plot_convergence`; only for traces from ``run_recurrence``.
+    scale : {"linear", "log"}, optional
+        Colour scale of comparisons of layers; pass the same to `plot_layer_kl`. That of distances is always
+        logarithmic.
 
     Returns
     -------
     vmin, vmax : float
-        The smallest and the largest value of all of them. Distances of 0 do not count, because their colour
-        scale is logarithmic.
+        The smallest and the largest value of all of them. On a logarithmic scale values of 0 do not count,
+        and that of layers extends at most over four powers of ten.
 
     Raises
     ------
@@ -60,9 +69,24 @@ def color_limits(*traces: xr.Dataset, tokens: slice | None = None) -> tuple[floa
         values = [select_layers(trace) for trace in traces]
     else:
         values = [select_distance(trace, tokens=tokens) for trace in traces]
-    return find_limits(
-        np.concatenate([part.values.ravel() for part in values]), log="token" in values[0].dims
+    together = np.concatenate([part.values.ravel() for part in values])
+    if "token" in values[0].dims:
+        return find_limits(together, log=True)
+    return (
+        find_limits(within_span(together), log=True) if scale == "log" else find_limits(together, log=False)
     )
+
+
+def within_span(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the finite values that an automatic logarithmic scale of layers covers.
+
+    Examples
+    --------
+    >>> within_span(np.array([0.0, 1e-7, 0.1, np.nan, 20.0])).tolist()
+    [0.1, 20.0]
+    """
+    known = values[np.isfinite(values)]
+    return known[known >= known.max() / SPAN] if known.size else known
 
 
 def find_limits(values: np.ndarray[Any, Any], *, log: bool) -> tuple[float, float]:

@@ -99,9 +99,25 @@ test("a layer's name is left out where it only repeats the number", () => {
     const view = viewOf(layers(names));
     return captions.rowName(view, view.data.panels[0], 1);
   };
-  assert.equal(name(["layers 3", "layers 29"]), "Layer 29");
+  assert.equal(name(["3", "29"]), "Layer 29");
   assert.equal(name(["prelude", "core 29"]), "Layer 29 (core 29)");
   assert.equal(name(["core 3", "coda 29"]), "Layer 29 (coda 29)");
+});
+
+test("marks of cells and columns are explained if there are any", () => {
+  const marks = (data, choices = {}) => {
+    const view = viewOf(data, choices);
+    return captions.describeMarks(view, view.limits());
+  };
+  assert.equal(marks(example()), "");
+  const data = layers();
+  data.panels[0].variables.kl = Float32Array.from([0, NaN, 2, 20]);
+  assert.equal(marks(data), "Striped: unknown.");
+  assert.equal(marks(data, { scale: "log" }), "Striped: unknown. Grey: 0.");
+  data.variables[0].span = 15;
+  assert.equal(marks(data, { scale: "log" }), "Striped: unknown. Grey: 0 or below 2.");
+  data.panels[0].untrained = 1;
+  assert.match(marks(data), /Dashed line: end of the iterations in training\.$/);
 });
 
 test("a line of the CSV is a cell, and no text can be a formula", () => {

@@ -27,6 +27,7 @@ export function example() {
     columns: [0, 1, 2, 3],
     columnLabels: null,
     limit: null,
+    untrained: -1,
     variables: { distance: flat(DISTANCE), entropy: flat(DISTANCE.map((row) => row.map(Math.log10))) },
     exits: { "entropy-diff": flat(DISTANCE.map((row) => row.map((value) => value / 100))) },
     readout: {
@@ -55,8 +56,8 @@ export function example() {
   };
 }
 
-/** Layers of a causal model, named as its list of blocks is. */
-export function layers(names = ["layers 3", "layers 29"]) {
+/** Layers of a causal model, whose names are their numbers, or of a looped one. */
+export function layers(names = ["3", "29"]) {
   const panel = {
     ...example().panels[0],
     rows: [3, 29],
@@ -69,7 +70,13 @@ export function layers(names = ["layers 3", "layers 29"]) {
     readout: undefined,
   };
   const variables = [{ name: "kl", label: "KL", meaning: "", units: "nats", log: false }];
-  const words = { kind: "layers", row: "Layer", rowPlural: "Layers", column: "Generated token", predicts: null };
+  const words = {
+    kind: "layers",
+    row: "Layer",
+    rowPlural: "Layers",
+    column: "Generated token",
+    predicts: null,
+  };
   return { ...example(), ...words, rules: [], variables, panels: [panel] };
 }
 

@@ -19,6 +19,15 @@ test("the limits of the colours are those of the tokens shown, or the fixed ones
   assert.deepEqual(limits({ vmin: 0, vmax: 10, scale: "linear" }), [0, 10]);
 });
 
+test("a logarithmic scale of layers extends at most over its span", () => {
+  const data = layers();
+  data.panels[0].variables.kl = Float32Array.from([0, 1e-9, 2, 20]);
+  assert.deepEqual(viewOf(data, { scale: "log" }).limits(), [9.999999717180685e-10, 20]);
+  data.variables[0].span = 1e4;
+  assert.deepEqual(viewOf(data, { scale: "log" }).limits(), [2, 20]);
+  assert.deepEqual(viewOf(data, { scale: "linear" }).limits(), [0, 20]);
+});
+
 test("the default threshold is 1 % of the first known value, or that of the exit rule", () => {
   const data = example();
   data.panels[0].variables.distance[0] = NaN;

@@ -3,9 +3,11 @@
 const FAMILY = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
 /**
- * @typedef {"text" | "soft" | "grid" | "blank" | "chip" | "chipText" | "line" | "threshold" | "band" | "back"} Colour
+ * @typedef {"text" | "soft" | "edge" | "control" | "grid" | "blank" | "chip" | "chipText" | "line" | "threshold" | "band" | "back"} Colour
  * @typedef {Record<Colour, string>} Theme
  */
+
+/** @typedef {CanvasRenderingContext2D | import("./svg.js").SvgContext} Context What pictures are drawn on. */
 
 /**
  * @typedef {object} Box Where a picture's parts are, in CSS pixels.
@@ -60,9 +62,9 @@ export function layOut({ width, rows, columns, left, right, below, rowHeight }) 
 
 /** @param {HTMLCanvasElement} canvas @returns {CanvasRenderingContext2D} */
 export function context2d(canvas) {
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("This browser cannot draw on a canvas.");
-  return context;
+  const pen = canvas.getContext("2d");
+  if (!pen) throw new Error("This browser cannot draw on a canvas.");
+  return pen;
 }
 
 /**
@@ -74,27 +76,27 @@ export function context2d(canvas) {
  */
 export function prepare(canvas, { canvasWidth, canvasHeight }, ratio) {
   const [width, height] = [Math.round(canvasWidth * ratio), Math.round(canvasHeight * ratio)];
-  const context = context2d(canvas);
-  if (canvas.width === width && canvas.height === height) return context;
+  const pen = context2d(canvas);
+  if (canvas.width === width && canvas.height === height) return pen;
   Object.assign(canvas, { width, height });
   Object.assign(canvas.style, { width: `${canvasWidth}px`, height: `${canvasHeight}px` });
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.direction = "ltr";
-  return context;
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.direction = "ltr";
+  return pen;
 }
 
 /**
  * Cut a text so that it fits.
- * @param {CanvasRenderingContext2D} context
+ * @param {Context} pen
  * @param {string} text
  * @param {number} width
  */
-export function fitted(context, text, width) {
-  if (context.measureText(text).width <= width) return text;
+export function fitted(pen, text, width) {
+  if (pen.measureText(text).width <= width) return text;
   let [low, high] = [0, text.length];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
+    if (pen.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle;
     else high = middle - 1;
   }
   return `${text.slice(0, low)}…`;

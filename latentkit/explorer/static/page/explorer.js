@@ -2,12 +2,12 @@
 // Python, ends in one call of `draw` before the next frame.
 
 import { BAR_WIDTH } from "../canvas/colourbar.js";
-import { describeCell } from "../trace/captions.js";
+import { describeCell, describeMarks } from "../trace/captions.js";
 import { csv } from "../trace/csv.js";
 import { View } from "../trace/view.js";
 import { CellControls, ColourControls } from "./controls.js";
 import { Details } from "./details.js";
-import { download, make } from "./dom.js";
+import { download, make, setText } from "./dom.js";
 import { connectCurve, connectHeatmap } from "./input.js";
 import { PanelPictures } from "./panel.js";
 import { savePicture } from "./picture.js";
@@ -43,8 +43,8 @@ export class Explorer {
     this.frame = undefined; // request of the next animation frame
     this.form = "";
     this.version = 0; // of the data
-    this.limits = { key: "", found: /** @type {Limits} */ ([0, 1]) };
-    root.classList.add("latentkit-explorer");
+    this.limits = { key: "", found: /** @type {Limits} */ ([0, 1]), marks: "" };
+    root.classList.add("latentkit-explorer", "lk");
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", "Explorer of a trace");
     keepKeys(root);
@@ -132,7 +132,9 @@ export class Explorer {
     this.live = make("p", { class: "lk-hidden", "aria-live": "polite" });
     const region = { tabindex: "0", role: "region", "aria-label": "Numbers at the chosen iteration" };
     this.table = make("div", { class: "lk-table", ...region, hidden: true });
-    this.main = make("div", { class: "lk-pictures" }, ...this.pictures.map(({ element }) => element));
+    const pictures = make("div", { class: "lk-panels" }, ...this.pictures.map(({ element }) => element));
+    this.marks = make("p", { class: "lk-note" });
+    this.main = make("div", { class: "lk-pictures" }, pictures, this.marks);
     const details = make("div", { class: "lk-details" }, ...this.details.map(({ element }) => element));
     this.root.replaceChildren(
       this.cellControls.element,
@@ -156,15 +158,13 @@ export class Explorer {
       this.draw();
     });
     toggle.setAttribute("aria-expanded", "false");
-    const png = button("Save picture (PNG)", () => this.savePicture());
+    const save = (/** @type {"png" | "svg"} */ kind) => () =>
+      savePicture(this.pictures ?? [], this.theme?.back ?? "", kind);
+    const png = button("Save picture (PNG)", save("png"));
+    const svg = button("Save picture (SVG)", save("svg"));
     const numbers = () => new Blob([csv(this.view)], { type: "text/csv" });
     const text = button("Save numbers (CSV)", () => download(numbers(), "trace.csv"));
-    return make("div", { class: "lk-buttons" }, toggle, png, text);
-  }
-
-  savePicture() {
-    const columns = (this.pictures ?? []).map(({ canvases }) => canvases);
-    if (this.theme) savePicture(columns, this.theme.back);
+    return make("div", { class: "lk-buttons" }, toggle, png, svg, text);
   }
 
   /** Show details and curve of the cell under the pointer. @param {Cell | null} cell */
@@ -191,6 +191,7 @@ export class Explorer {
       pictures.paint(this.frameOf(index, isNarrow), { row, column });
       this.details?.[index].show(row, column);
     });
+    if (this.marks) setText(this.marks, this.limits.marks);
     if (this.table && !this.table.hidden) this.table.replaceChildren(makeTable(view));
   }
 
@@ -214,7 +215,10 @@ export class Explorer {
     const { state, variable, log } = this.view;
     const choices = [this.version, variable.name, log, state.token_range, state.vmin, state.vmax];
     const key = JSON.stringify(choices);
-    if (this.limits.key !== key) this.limits = { key, found: this.view.limits() };
+    if (this.limits.key !== key) {
+      const found = this.view.limits();
+      this.limits = { key, found, marks: describeMarks(this.view, found) };
+    }
     return this.limits.found;
   }
 }

@@ -103,7 +103,7 @@ export function connectCurve(pictures, actions) {
   plot.addEventListener("pointerdown", (event) => {
     if (event.pointerType === "touch" && event.target !== handle) return;
     plot.setPointerCapture(event.pointerId);
-    scale = pictures.curveScale;
+    scale = pictures.curveShown;
     drag(event);
   });
   plot.addEventListener("pointermove", drag);

@@ -5,12 +5,12 @@ import { BAR_HEIGHT, BAR_WIDTH, drawBarAtRight, drawBarBelow } from "../canvas/c
 import { drawCurve } from "../canvas/curve.js";
 import { drawCells, drawCursor, drawStops, paintCells } from "../canvas/heatmap.js";
 import { columnName, labelWithUnits, pictureTitle, rowName } from "../trace/captions.js";
-import { limitsOf, scaleOf } from "../trace/scale.js";
+import { limitsOf } from "../trace/scale.js";
 import { clamp } from "../trace/view.js";
 import { make } from "./dom.js";
 
 /**
- * @import { Box, Theme } from "../canvas/canvas.js"
+ * @import { Box, Context, Theme } from "../canvas/canvas.js"
  * @import { Curve } from "../canvas/curve.js"
  * @import { Labels } from "../canvas/heatmap.js"
  * @import { Panel } from "../trace/data.js"
@@ -43,8 +43,8 @@ export class PanelPictures {
     this.handle = make("span", { class: "lk-handle", "aria-hidden": "true" });
     this.plot = make("div", { class: "lk-plot" }, this.curve, this.handle);
     this.element = make("div", { class: "lk-panel" }, this.cells, ...(view.hasTokens ? [this.plot] : []));
-    this.pixels = document.createElement("canvas"); // one pixel for each cell
-    this.background = document.createElement("canvas"); // all but the cursor
+    this.pixels = make("canvas"); // one pixel for each cell
+    this.background = make("canvas"); // all but the cursor
     this.key = "";
     /** @type {number[]} */
     this.rows = [];
@@ -54,8 +54,10 @@ export class PanelPictures {
     this.curveBox = null;
     /** @type {Labels | null} */
     this.labels = null;
-    /** @type {{ limits: Limits, log: boolean } | null} */
-    this.curveScale = null;
+    /** @type {Curve | null} */
+    this.curveShown = null;
+    /** @type {Frame | null} */
+    this.frame = null;
   }
 
   /** @returns {Panel} */
@@ -63,9 +65,11 @@ export class PanelPictures {
     return this.view.data.panels[this.index];
   }
 
-  /** Canvases from top to bottom. */
-  get canvases() {
-    return this.view.hasTokens ? [this.cells, this.curve] : [this.cells];
+  /** Size of all pictures, in CSS pixels. */
+  get size() {
+    const [above, below] = [this.box, this.view.hasTokens ? this.curveBox : null];
+    const height = (above?.canvasHeight ?? 0) + (below?.canvasHeight ?? 0);
+    return { width: above?.canvasWidth ?? 0, height };
   }
 
   /**
@@ -75,20 +79,39 @@ export class PanelPictures {
   paint(frame, shown) {
     const { view, panel } = this;
     const ratio = window.devicePixelRatio || 1;
+    this.frame = frame;
     this.paintBackground(frame, ratio);
     if (!this.box || !this.labels) return;
     const { box, labels } = this;
-    const context = prepare(this.cells, box, ratio);
-    context.clearRect(0, 0, box.canvasWidth, box.canvasHeight);
-    context.drawImage(this.background, 0, 0, box.canvasWidth, box.canvasHeight);
-    const [row, column] = [view.rowOf(panel), view.columnOf(panel)];
-    const place = this.rows.indexOf(row);
-    if (place >= 0) drawCursor(context, box, column, place, labels, frame.theme);
+    const pen = prepare(this.cells, box, ratio);
+    pen.clearRect(0, 0, box.canvasWidth, box.canvasHeight);
+    pen.drawImage(this.background, 0, 0, box.canvasWidth, box.canvasHeight);
+    this.drawCursorOn(pen, frame);
     if (view.hasTokens) this.paintCurve(frame, box, shown, ratio);
+    const [row, column] = [view.rowOf(panel), view.columnOf(panel)];
     const count = `${this.rows.length} ${view.data.rowPlural.toLowerCase()} from top to bottom`;
     const where = `${rowName(view, panel, row)}, ${columnName(view, panel, column)}`;
     const label = `${labels.title}: ${count}. Arrow keys move the cursor; now at ${where}.`;
     this.cells.setAttribute("aria-label", label);
+  }
+
+  /** Draw all pictures, one below the other. @param {Context} pen */
+  drawOn(pen) {
+    if (!this.box || !this.frame) return;
+    this.drawBackground(pen, this.frame);
+    this.drawCursorOn(pen, this.frame);
+    if (!this.curveBox || !this.curveShown) return;
+    pen.translate(0, this.box.canvasHeight);
+    drawCurve(pen, this.curveBox, this.curveShown, this.frame.theme);
+  }
+
+  /** @param {Context} pen @param {Frame} frame */
+  drawCursorOn(pen, { theme }) {
+    const { view, panel, box, labels } = this;
+    const place = this.rows.indexOf(view.rowOf(panel));
+    if (box && labels && place >= 0) {
+      drawCursor(pen, box, view.columnOf(panel), place, labels, theme);
+    }
   }
 
   /**
@@ -106,40 +129,50 @@ export class PanelPictures {
     if (this.key === key) return;
     Object.assign(this, { key, rows });
     this.layOut(frame);
-    if (!this.box || !this.labels) return;
-    const { box, labels } = this;
-    const { colours, log, variable } = view;
+    if (!this.box) return;
+    const { colours, variable } = view;
     const table = panel.variables[variable.name];
-    paintCells(this.pixels, table, panel.columns.length, rows, colours, scaleOf(frame.limits, log));
-    const context = prepare(this.background, box, ratio);
-    drawCells(context, box, this.pixels, labels, frame.theme);
+    const blank = [1, 3, 5].map((at) => Number.parseInt(frame.theme.blank.slice(at, at + 2), 16));
+    const place = view.placeOf(frame.limits);
+    paintCells(this.pixels, table, panel.columns.length, rows, colours, place, blank);
+    this.drawBackground(prepare(this.background, this.box, ratio), frame);
+  }
+
+  /** Draw all but the cursor. @param {Context} pen @param {Frame} frame */
+  drawBackground(pen, frame) {
+    const { view, panel, box, labels, rows } = this;
+    if (!box || !labels) return;
+    const { colours, log, variable } = view;
+    drawCells(pen, box, this.pixels, labels, frame.theme);
     if (view.hasTokens)
       drawStops(
-        context,
+        pen,
         box,
         rows.map((row) => view.stopOf(panel, row)),
       );
     const bar = { colours, limits: frame.limits, log, label: labelWithUnits(variable) };
-    if (frame.bar === "right") drawBarAtRight(context, box, bar, frame.theme);
-    if (frame.bar === "below") drawBarBelow(context, box, bar, frame.theme);
+    if (frame.bar === "right") drawBarAtRight(pen, box, bar, frame.theme);
+    if (frame.bar === "below") drawBarBelow(pen, box, bar, frame.theme);
   }
 
   /** @param {Frame} frame */
   layOut({ width, bar }) {
     const { view, panel, rows } = this;
     const names = rows.map((row) => ({ label: panel.labels[row], number: panel.numbers[row] }));
-    const context = context2d(this.background);
-    context.font = font(12, "700"); // as wide as under the cursor
-    const widest = Math.max(...names.map(({ label }) => context.measureText(label).width));
+    const pen = context2d(this.background);
+    pen.font = font(12, "700"); // as wide as under the cursor
+    const widest = Math.max(...names.map(({ label }) => pen.measureText(label).width));
     const { columns, columnLabels } = panel;
     const title = pictureTitle(view, panel);
-    this.labels = { title, rows: names, columns, columnLabels, axis: view.data.axis };
+    const { axis } = view.data;
+    const numbers = names.some(({ label, number }) => label !== String(number)) ? NUMBERS : 12;
+    this.labels = { title, rows: names, columns, columnLabels, axis, untrained: panel.untrained ?? -1 };
     this.box = layOut({
       width: width + (bar === "right" ? BAR_WIDTH : 0),
       rows: rows.length,
       columns: columns.length,
       left: clamp(widest + 16, 56, Math.min(170, width / 3)),
-      right: NUMBERS + (bar === "right" ? BAR_WIDTH : 0),
+      right: numbers + (bar === "right" ? BAR_WIDTH : 0),
       below: AXIS + (bar === "below" ? BAR_HEIGHT : 0),
       rowHeight: Math.min(22, TALLEST / rows.length),
     });
@@ -157,7 +190,7 @@ export class PanelPictures {
     const columns = panel.columns.length;
     const sides = { left, right: canvasWidth - right, below: 6, rowHeight: CURVE };
     this.curveBox = layOut({ width: canvasWidth, rows: 1, columns, ...sides });
-    this.curveScale = { limits: curve.limits, log: curve.log };
+    this.curveShown = curve;
     drawCurve(prepare(this.curve, this.curveBox, ratio), this.curveBox, curve, theme);
     this.handle.style.left = `${right - 6}px`;
     const { stop } = curve;
@@ -175,13 +208,16 @@ export class PanelPictures {
  */
 function curveOf(view, panel, row, column) {
   const values = view.comparedValues(panel, row);
+  const isChosen = row === view.rowOf(panel);
+  const chosen = isChosen ? null : view.comparedValues(panel, view.rowOf(panel));
   const threshold = view.thresholdOf(panel, row);
   const log = view.thresholdIsLog;
-  const [low, high] = limitsOf([values, [threshold]], log);
+  const [low, high] = limitsOf([values, chosen ?? [], [threshold]], log);
   const edge = 0.05 * (high - low);
   const what = view.rule ? `numbers of ${view.rule.name}` : view.variable.label;
   return {
     values,
+    chosen,
     threshold,
     log,
     limits: log ? [low / 1.3, high * 1.3] : [low - edge, high + edge],

@@ -29,11 +29,17 @@ export function makeTable(view) {
   );
 }
 
+/** Whether rows have more than a number. @param {Panel} panel */
+function hasNames(panel) {
+  return panel.labels.some((label, row) => label !== String(panel.numbers[row]));
+}
+
 /** @param {View} view @param {Panel} panel @returns {string[]} */
 function headings(view, panel) {
   const readout = panel.readout ? [`Likeliest ${predictedToken(view)}`, "Probability"] : [];
   const stop = view.hasTokens ? ["Stop at iteration"] : [];
-  return [view.data.row, "Text", ...view.data.variables.map(labelWithUnits), ...readout, ...stop];
+  const text = hasNames(panel) ? ["Text"] : [];
+  return [view.data.row, ...text, ...view.data.variables.map(labelWithUnits), ...readout, ...stop];
 }
 
 /**
@@ -50,7 +56,7 @@ function cells(view, panel, row, column) {
   const stop = view.hasTokens ? view.stopOf(panel, row) : null;
   return [
     String(panel.numbers[row]),
-    `“${panel.labels[row]}”`,
+    ...(hasNames(panel) ? [`“${panel.labels[row]}”`] : []),
     ...values,
     ...(panel.readout ? known : []),
     ...(view.hasTokens ? [stop === null ? "none" : String(panel.columns[stop])] : []),

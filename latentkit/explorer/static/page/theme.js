@@ -3,7 +3,20 @@
 /** @import { Theme } from "../canvas/canvas.js" */
 
 const COLOURS = /** @type {(keyof Theme)[]} */ ([
-  ...["text", "soft", "grid", "blank", "chip", "chipText", "line", "threshold", "band", "back"],
+  ...[
+    "text",
+    "soft",
+    "edge",
+    "control",
+    "grid",
+    "blank",
+    "chip",
+    "chipText",
+    "line",
+    "threshold",
+    "band",
+    "back",
+  ],
 ]);
 const WATCHED = ["class", "data-jp-theme-light", "data-theme"]; // attributes that hosts set
 

@@ -5,6 +5,7 @@ import { median, savedShare } from "./stops.js";
 
 /**
  * @import { Panel, Variable } from "./data.js"
+ * @import { Limits } from "./scale.js"
  * @import { View } from "./view.js"
  */
 
@@ -30,18 +31,7 @@ export function rowName(view, panel, row) {
 export function rowLabel(view, panel, row) {
   const [number, text] = [panel.numbers[row], panel.labels[row]];
   if (view.hasTokens) return `${number} “${text}”`;
-  return namesRepeatNumbers(panel) ? String(number) : `${number} (${text})`;
-}
-
-/**
- * Whether all rows have the same name but for their number, as "layers 0", "layers 1".
- * @param {Panel} panel
- */
-function namesRepeatNumbers(panel) {
-  const names = panel.labels.map((label, row) =>
-    label.endsWith(` ${panel.numbers[row]}`) ? label.slice(0, -String(panel.numbers[row]).length) : null,
-  );
-  return panel.labels.length > 1 && names[0] !== null && names.every((name) => name === names[0]);
+  return text === String(number) ? text : `${number} (${text})`;
 }
 
 /** @param {View} view @param {Panel} panel @param {number} column */
@@ -70,6 +60,32 @@ export function labelWithUnits({ label, units }) {
 export function pictureTitle(view, panel) {
   const { label, meaning } = view.variable;
   return panelPrefix(view, panel) + (meaning.startsWith("‖") ? `${label} ${meaning}` : meaning || label);
+}
+
+/**
+ * What striped and grey cells and a dashed line mean; "" if there are none.
+ * @param {View} view
+ * @param {Limits} limits
+ */
+export function describeMarks(view, limits) {
+  const { data, variable, log } = view;
+  const place = view.placeOf(limits);
+  let [unknown, blank] = [false, false];
+  for (const panel of data.panels) {
+    for (const row of view.rowsShown(panel)) {
+      for (const value of view.rowValues(panel, panel.variables[variable.name], row)) {
+        if (Number.isNaN(value)) unknown = true;
+        else if (log && Number.isNaN(place(value))) blank = true;
+      }
+    }
+  }
+  const below = variable.span ? ` or below ${formatNumber(limits[0])}` : "";
+  const marks = [
+    unknown && "Striped: unknown.",
+    blank && `Grey: 0${below}.`,
+    data.panels.some(({ untrained = -1 }) => untrained >= 0) && "Dashed line: end of the iterations in training.",
+  ];
+  return marks.filter(Boolean).join(" ");
 }
 
 /** @param {View} view */

@@ -7,6 +7,7 @@
  * @property {string} meaning Its definition, "" if there is none.
  * @property {string} units "" for a number without units.
  * @property {boolean} log Whether its default scale is logarithmic.
+ * @property {number} [span] Largest ratio between the ends of its automatic logarithmic scale.
  */
 
 /**
@@ -34,6 +35,7 @@
  * @property {number[]} numbers Number of each row that readers see.
  * @property {number[]} columns Positions.
  * @property {string[] | null} columnLabels
+ * @property {number} [untrained] First column beyond the iterations in training; -1 if there is none.
  * @property {number | null} limit Column whose distance is 0 by construction.
  * @property {Record<string, Float32Array>} variables
  * @property {Record<string, Float32Array>} exits Numbers that each exit rule compares with its threshold.

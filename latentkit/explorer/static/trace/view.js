@@ -1,6 +1,6 @@
 // What is shown of the data, given the choices of the user. Nothing here needs a page.
 
-import { fixedLimits, limitsOf } from "./scale.js";
+import { fixedLimits, limitsOf, scaleOf } from "./scale.js";
 import { exitColumn, settledColumn } from "./stops.js";
 
 /**
@@ -147,7 +147,22 @@ export class View {
       const table = panel.variables[this.variable.name];
       return this.rowsShown(panel).map((row) => this.rowValues(panel, table, row));
     });
-    return fixedLimits(limitsOf(rows, this.log), this.state.vmin, this.state.vmax, this.log);
+    const [, high] = limitsOf(rows, this.log);
+    const least = this.log && this.variable.span ? high / this.variable.span : -Infinity;
+    const counted = rows.map((row) => row.filter((value) => value >= least));
+    return fixedLimits(limitsOf(counted, this.log), this.state.vmin, this.state.vmax, this.log);
+  }
+
+  /**
+   * Make a function from a value to its place on the colour scale; NaN if it has none, and for layers also
+   * below the start of a logarithmic scale.
+   * @param {Limits} limits
+   * @returns {(value: number) => number}
+   */
+  placeOf(limits) {
+    const place = scaleOf(limits, this.log);
+    if (!this.log || !this.variable.span) return place;
+    return (value) => (value < limits[0] ? NaN : place(value));
   }
 
   get hasFixedLimits() {
