@@ -166,7 +166,8 @@ def test_no_import_is_renamed_and_every_module_is_in_the_bundle():
     [
         ("const a = 1;  // why\nreturn a - -b + c;\n", "const a=1;return a - -b+c;"),
         ('f("a  //  b", `c ${ d } /* e */`, \'"\');', 'f("a  //  b",`c ${ d } /* e */`,\'"\');'),
-        ('/** It\'s "so". */\nif (a) {\n  b();\n}\n', "if(a){b();}"),
+        ('/** It\'s "so". */\nif (a) {\n  b();\n}\n', "if(a){b()}"),
+        ("b = a.c + 0.5 - 10.5;\n", "b=a.c+.5-10.5;"),
     ],
 )
 def test_only_comments_and_needless_spaces_are_removed(source, expected):

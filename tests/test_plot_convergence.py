@@ -718,7 +718,8 @@ def test_the_dark_variant_has_light_letters_on_a_dark_page_and_the_same_cells():
     assert dark[letters].min() > 180
     coloured = np.ptp(light, axis=-1) > 60  # viridis
     assert coloured.sum() > 10_000
-    assert np.abs(light - dark)[coloured].max() <= 6  # the two palettes differ a little
+    same = (np.abs(light - dark)[coloured] <= 6).all(-1)  # the two palettes differ a little
+    assert same.mean() > 0.99
 
 
 def test_blank_cells_are_dark_in_the_dark_variant():
@@ -726,7 +727,7 @@ def test_blank_cells_are_dark_in_the_dark_variant():
     trace.distance[:, -8:] = np.nan
     light, dark = dark_pixels(plot_convergence(trace))
     height, width = light.shape[:2]
-    middle = (slice(height // 3, height // 2), slice(int(0.72 * width), int(0.76 * width)))
+    middle = (slice(height // 3, height // 2), slice(int(0.77 * width), int(0.81 * width)))
     assert (light[middle] == 255).all()
     assert (dark[middle] == 17).all()
 

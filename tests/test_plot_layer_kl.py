@@ -376,9 +376,11 @@ def test_on_a_logarithmic_scale_zero_is_grey_and_the_unknown_is_hatched():
     ax = plot_layer_kl(fake(values=values))
     low, high = ax.collections[0].get_clim()
     assert (low, high) == pytest.approx((values[values > 1e-3].min(), values[0, 4]))
-    grey, small, unknown = ax.collections[0].to_rgba(np.ma.masked_invalid([0.0, low, np.nan]))
-    assert grey[0] == grey[1] == grey[2] < 0.9
-    assert small[2] < small[1]  # yellow
+    colours = ax.collections[0].to_rgba(drawn(ax))
+    zero, tiny, smallest, unknown = (colours[cell] for cell in ((3, 0), (4, 0), (1, 0), (8, 4)))
+    assert zero[0] == zero[1] == zero[2] < 0.9
+    assert (tiny == zero).all()
+    assert smallest[2] < smallest[1]  # yellow
     assert unknown[3] == 0
     assert [(patch.get_xy(), patch.get_width(), patch.get_hatch()) for patch in ax.patches] == [
         ((3, 8), 2, "///")
