@@ -83,7 +83,8 @@ export function describeMarks(view, limits) {
   const marks = [
     unknown && "Striped: unknown.",
     blank && `Grey: 0${below}.`,
-    data.panels.some(({ untrained = -1 }) => untrained >= 0) && "Dashed line: end of the iterations in training.",
+    data.panels.some(({ untrained = -1 }) => untrained >= 0) &&
+      "Dashed line: end of the iterations in training.",
   ];
   return marks.filter(Boolean).join(" ");
 }
