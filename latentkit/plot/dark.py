@@ -66,7 +66,7 @@ def darkened(light: Pixels, kept: list[tuple[slice, slice]]) -> Pixels:
     """
     wide = light.astype(np.int16)
     inverted = wide + 255 - wide.max(-1, keepdims=True) - wide.min(-1, keepdims=True)
-    dark = _TONES[inverted]
+    dark: Pixels = _TONES[inverted]
     for rows, columns in kept:
         part = light[rows, columns]
         is_white = (part == 255).all(-1, keepdims=True)

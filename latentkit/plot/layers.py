@@ -242,7 +242,7 @@ def _label_rows(ax: Axes, values: xr.DataArray) -> None:
 
 
 def _write_values(ax: Axes, values: np.ndarray[Any, Any], mesh: QuadMesh) -> None:
-    colours = mesh.to_rgba(mesh.get_array())
+    colours = mesh.to_rgba(np.ma.asarray(mesh.get_array()))
     largest = np.nanmax(np.abs(values)) if np.isfinite(values).any() else 1.0
     digits = 2 if largest >= 0.1 else min(6, 1 - math.floor(math.log10(largest or 1.0)))
     for (row, column), value in np.ndenumerate(values):

@@ -85,8 +85,9 @@ def within_span(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     >>> within_span(np.array([0.0, 1e-7, 0.1, np.nan, 20.0])).tolist()
     [0.1, 20.0]
     """
-    known = values[np.isfinite(values)]
-    return known[known >= known.max() / SPAN] if known.size else known
+    known: np.ndarray[Any, Any] = values[np.isfinite(values)]
+    within: np.ndarray[Any, Any] = known[known >= known.max() / SPAN] if known.size else known
+    return within
 
 
 def find_limits(values: np.ndarray[Any, Any], *, log: bool) -> tuple[float, float]:

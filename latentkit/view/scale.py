@@ -102,7 +102,7 @@ def _within(values: np.ndarray[Any, Any], name: ScaleName) -> np.ndarray[Any, An
     """Return the values that determine the ends of a scale."""
     if name == "log":
         return within_span(values)
-    known = values[np.isfinite(values)]
-    if not known.size or name == "linear":
-        return known
-    return known[known <= np.percentile(known, _PERCENTILE, method="lower")]
+    known: np.ndarray[Any, Any] = values[np.isfinite(values)]
+    if known.size and name == "robust":
+        known = known[known <= np.percentile(known, _PERCENTILE, method="lower")]
+    return known
