@@ -1,12 +1,17 @@
 # %% [markdown]
 # # When to stop
 #
+# **You will** compare rules that stop a token early, find out which one is best on a text and by how much,
+# see where a forecast fails, and measure whether more iterations give more right answers. **Time:** about 40
+# minutes. **You need to know** readouts and decoding ([01_iterative_decoding](01_iterative_decoding.ipynb),
+# first half), and a little Python.
+#
 # Some tokens are decided after a few iterations, others need more. A model that runs 64 iterations for each
 # token wastes most of its work; with 4 for each token it may write something else. *Can a simple rule detect
 # that a token is finished? And are more iterations worth their cost: does nano solve more problems with
 # them?*
 
-# %%
+# %% tags=["setup"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,11 +25,27 @@ from latentkit.problems import MEANINGS, make_problem
 model = lk.load_model("nano")
 
 # %% [markdown]
+# ## One run without a stop
+#
+# One run with all iterations keeps everything that the rules look at, and shows *when each would have
+# stopped*.
+
+# %% tags=["setup"]
+prompt = "The river was so wide that nobody"
+trace = lk.run_decoding(model, prompt, new_tokens=24, iterations=64, stop=(), progress=False)
+
+# %%
+print(prompt + " ▸" + "".join(trace.token_text.values))
+
+# %%
+lk.explore(trace, iteration=4)
+
+# %% [markdown]
 # ## Signs that a token is finished
 #
-# An **exit criterion** is a number that can be computed after every iteration. When it falls below a
-# threshold, the iterations of this token end. The kit has those of Geiping et al. (2025),
-# [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), and one of Pappone et al. (2025),
+# An [exit criterion](glossary.md#exit-criterion) is a number that can be computed after every iteration.
+# When it falls below a threshold, the iterations of this token end. The kit has those of Geiping et al.
+# (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), and one of Pappone et al. (2025),
 # [arXiv:2509.23314](https://arxiv.org/abs/2509.23314). $x_i$ is the state after $i$ iterations.
 #
 # | criterion | the number | computed from |
@@ -38,103 +59,139 @@ model = lk.load_model("nano")
 # | `argmax-stability` | how often in a row the top token stayed the same (here: *at least*) | the readout |
 #
 # Criteria computed from the readout cost more: the coda and the head must run after every iteration.
-#
-# ## One full trace for all criteria
-#
-# We do not have to decode again for every criterion and threshold. One run without any exit keeps the value
-# of every criterion at every iteration, and shows *when each would have stopped*.
-
-# %%
-prompt = "The river was so wide that nobody"
-trace = lk.run_decoding(model, prompt, new_tokens=24, iterations=64, stop=(), progress=False)
-print(prompt + " ▸" + "".join(trace.token_text.values))
 
 # %%
 # NBVAL_CHECK_OUTPUT
 print(trace.criterion.values.tolist())
 
+# %%
+saving = classroom.predict(
+    "What percentage of the 64 iterations will the criterion `kl` save here?", low=0, high=100
+)
+saving
+
 # %% [markdown]
-# **Predict first.** How many of the 64 iterations will the criterion `kl` save? And will it change a token?
-#
 # Choose a criterion and move its threshold. The bars show how many iterations each token would have run; an
-# orange bar means that its top token would have been another. "Token" selects the token whose readout at the
-# exit is listed below. Two numbers are reported: what is *saved*, and what is *paid*. Paid is the KL
-# divergence, KL(readout at the end ‖ readout at the exit), in nats: 0 if nothing would have changed.
+# orange bar means that its top token would have been another. Two numbers are reported:
+# what is *saved*, and what is *paid*. Paid is the [KL divergence](glossary.md#kl-divergence), KL(readout at
+# the end ‖ readout at the exit), in nats: 0 if nothing would have changed. *(A slider needs a running
+# notebook. On paper, use the table below it.)*
 
 # %%
 lk.slide(trace, "exits")
 
-# %% [markdown]
-# The same without sliders, for the default thresholds:
-
 # %%
 exits = {name: lk.exit_iteration(trace, name) for name in trace.criterion.values}
-table = pd.DataFrame(
-    {
-        "threshold": {name: found.threshold.item() for name, found in exits.items()},
-        "mean exit": {name: found.exit_iteration.mean().item() for name, found in exits.items()},
-        "saved": {name: found.saved.mean().item() for name, found in exits.items()},
-        "paid (nats)": {name: found.kl.mean().item() for name, found in exits.items()},
-        "same tokens": {name: int(found.same_token.sum()) for name, found in exits.items()},
-    }
-)
+columns = {
+    "threshold": {name: found.threshold.item() for name, found in exits.items()},
+    "mean exit": {name: found.exit_iteration.mean().item() for name, found in exits.items()},
+    "saved": {name: found.saved.mean().item() for name, found in exits.items()},
+    "paid (nats)": {name: found.kl.mean().item() for name, found in exits.items()},
+    "same tokens": {name: int(found.same_token.sum()) for name, found in exits.items()},
+}
 formats = {"threshold": "{:g}", "mean exit": "{:.1f}", "saved": "{:.0%}", "paid (nats)": "{:.1g}"}
-table.style.format(formats).set_uuid("exits")
+pd.DataFrame(columns).style.format(formats).set_uuid("exits")
+
+# %% jupyter={"source_hidden": true}
+best = exits["kl"]
+mean, paid, forecast = best.exit_iteration.mean().item(), best.kl.mean().item(), int(best.same_token.sum())
+saving.compare(
+    round(100 * best.saved.mean().item()),
+    f"It runs {mean:.1f} iterations on average. By this forecast, {forecast} of {best.same_token.size} "
+    "tokens stay the "
+    "same.",
+)
 
 # %% [markdown]
 # ## Which criterion is the best?
 #
 # The rows of that table cannot be compared with each other: one saves more, another pays less. A fair
 # comparison varies the threshold of each criterion and draws what is paid against what is saved. The lower
-# the curve, the better.
-#
-# Each criterion must also beat something simpler: *the same number of iterations for every token*, which
-# needs no criterion. That is the dashed black line. (A large marker is the threshold of the table above.)
-#
-# **Predict first.** Will the curves of all criteria be below the black line?
+# the curve, the better. Each criterion must also beat something simpler, the
+# [baseline](glossary.md#baseline): *the same number of iterations for every token*. That is the dashed black
+# line. (A large marker is the threshold of the table above.)
+
+# %%
+winner = classroom.predict(
+    "No token may change. Which rule needs the fewest iterations?",
+    choices=["fixed number", *trace.criterion.values.tolist()],
+)
+winner
 
 # %%
 ax = lk.plot_exits(trace, baseline=True)
 ax.set_xlim(0.5, 1.01)
 lk.with_alt(ax)
 
+# %% [markdown]
+# To answer the question we need one number for each rule: over all its thresholds at which no token of the
+# text changes, the smallest mean number of iterations.
+
+# %%
+cheapest = classroom.cheapest_exits(trace)
+pd.Series(cheapest, name="mean iterations, no token changed").round(1)
+
 # %% jupyter={"source_hidden": true}
-best = lk.exit_iteration(trace, "kl")
-mean, paid = best.exit_iteration.mean().item(), best.kl.mean().item()
-fixed = trace.kl.mean("generated_token")  # the black line
-needed = int(fixed.iteration[fixed <= paid][0])
-assert fixed.sel(iteration=needed) <= paid
-Markdown(
-    f"In numbers, at the default threshold of `kl`: it runs {mean:.1f} iterations in the mean and pays "
-    f"{paid:.1g} nats. To pay no more with the same number for all tokens, {needed} iterations are needed "
-    f"(the black line). Choosing for each token separately saves {1 - mean / needed:.0%} of these, "
-    f"{'a gain' if mean < needed else 'that is, nothing'}. The rest of what it saves against 64 iterations, "
-    "a smaller fixed number saves as well."
+(one, few), (two, next_few) = list(cheapest.items())[:2]
+fixed = cheapest["fixed number"]
+close = [name for name, value in cheapest.items() if name != one and value < few + 1]
+winner.compare(
+    one,
+    f"Here {one} needs {few:.1f} iterations on average, {two} {next_few:.1f}, and a fixed number "
+    f"{fixed:.0f}. "
+    + (f"Less than one iteration behind: {', '.join(close)}. " if close else "")
+    + "The thresholds were chosen with the text already known: the ranking holds for nano and this text.",
 )
 
 # %% [markdown]
-# So a saving alone proves little. Ask how much the simplest rule would have saved.
+# So a saving against 64 iterations proves little. Ask how much the simplest rule would have saved.
 #
-# ## A run that really stops
+# ## A forecast, and a run that really stops
 #
-# The exits of a full trace are only a *forecast*: each token there read earlier tokens that had run all their
-# iterations. In a real run these have stopped early, and with `cache="latest-m4"` a token reads the latest
-# iteration that exists of them, as in the paper. Is the forecast right?
+# The exits of a full trace are only a *forecast*: each token there was judged after the tokens of the full
+# run, which had run all their iterations. In a real run, earlier tokens have stopped early, too, and one
+# token that differs changes everything that is written after it. (With `cache="latest-m4"` a token reads the
+# latest iteration that exists of earlier tokens, as in the paper.)
+
+# %%
+kept = classroom.predict(
+    "The run is repeated, and `kl` really stops each token. How many of the 24 tokens will be the same "
+    "as in the full "
+    "run?",
+    low=0,
+    high=24,
+)
+kept
 
 # %%
 options = {"new_tokens": 24, "iterations": 64, "stop": (), "progress": False}
 real = lk.run_decoding(model, prompt, exit="kl", cache="latest-m4", **options)
-print(prompt + " ▸" + "".join(real.token_text.values))
+print(f"full run: {''.join(trace.token_text.values)!r}")
+print(f"real run: {''.join(real.token_text.values)!r}")
 
 # %% jupyter={"source_hidden": true}
 same = real.token_id.values == trace.token_id.values
-alike = max(int(same.cumprod().sum()), 1)  # the tokens before the first difference
-apart = abs(real.iterations_used - best.exit_iteration)[:alike].mean().item()
-Markdown(
-    f"The real run used {real.iterations_used.mean().item():.1f} iterations in the mean; the forecast is "
-    f"{mean:.1f}. {'All' if alike == same.size else f'The first {alike}'} of the {same.size} tokens are the "
-    f"same. For these, the exits differ from the forecast by {apart:.2f} iterations in the mean."
+alike, used = int(same.cumprod().sum()), real.iterations_used.mean().item()
+told = "All tokens are the same." if alike == same.size else f"The texts part at token {alike}."
+kept.compare(
+    int(same.sum()),
+    f"The forecast said {forecast}. {told} The real run used {used:.1f} iterations on average; the "
+    "forecast said "
+    f"{mean:.1f}.",
 )
+
+# %% [markdown]
+# Where the texts part, how close was the decision? These are the two likeliest tokens of the full run there:
+
+# %%
+part = min(alike, same.size - 1)
+columns = ["readout_text", "readout_probability"]
+trace[columns].isel(generated_token=part, iteration=-1, rank=slice(0, 2)).to_dataframe()[columns]
+
+# %% [markdown]
+# A forecast of the *cost* can be good where a forecast of the *text* is not: the first token that differs
+# decides all later words. A forecast judges every token as if the tokens before it were those of the full
+# run.
 
 # %% [markdown]
 # ## Do more iterations give more right answers?
@@ -144,7 +201,7 @@ Markdown(
 # program writes; some of these were held out and never used in training. The difficulty of a problem is the
 # number of successive **steps** of a simple solution.
 
-# %%
+# %% tags=["setup"]
 asked = {"composition": (1, 2, 3, 4), "addition": (2, 3)}  # kinds, and their steps
 
 # %% jupyter={"source_hidden": true}
@@ -155,15 +212,19 @@ lines = [
 ]
 Markdown("\n".join(lines))
 
-# %% [markdown]
-# The next cell asks 200 different problems of each kind and number of steps, with 1, 2, 4, … 64 iterations.
-# It takes about half a minute.
-#
-# **Predict first.** There is one curve for each difficulty: which will rise most from left to right, the easy
-# problems or the hard ones? Draw them on paper.
-
 # %%
-found = lk.run_problems(model, asked, problems=200, progress=False)
+rising = classroom.predict(
+    "There is one curve for each difficulty, from 1 to 32 iterations. Which gain more?",
+    choices=["the easy problems", "the hard problems"],
+)
+rising
+
+# %% [markdown]
+# The next cell asks 100 different problems of each kind and number of steps, with 1, 2, 4, … 32 iterations,
+# and shows how far it is.
+
+# %% tags=["setup"]
+found = lk.run_problems(model, asked, problems=100, iterations=(1, 2, 4, 8, 16, 32))
 
 # %%
 width = 4.0 * len(asked)
@@ -174,48 +235,50 @@ for ax, kind in zip(np.atleast_1d(axes), asked, strict=True):
 lk.with_alt(figure)
 
 # %% [markdown]
-# This is the number of problems of each point; no problem is asked twice:
-
-# %%
-# NBVAL_CHECK_OUTPUT
-assert found.problems.min() >= 200
-found.problems.to_series()
-
-# %% [markdown]
-# **How precise is such a point?** If 60 % of 200 problems are answered right, the share would differ with 200
-# other problems. The bars are 95 % intervals of Wilson (1927): all true shares for which the observed one is
-# not unusual. (Brown, Cai and DasGupta (2001), *Statistical Science* 16, 101–133, compare many such
-# intervals; this is among those they recommend.) The dotted lines are the most-common-answer baseline: the
-# share of right answers if every problem gets the same answer, the most common one.
+# **How precise is such a point?** With 100 other problems, the share of right answers would be another one.
+# The bars are 95 % intervals of Wilson (1927): all true shares for which the observed one is not unusual.
+# The dotted lines are the most-common-answer baseline: the share of right answers if every problem gets the
+# same answer, the most common one.
 
 # %%
 shares = share_interval(found.right, found.problems)
 first, last = shares.isel(iteration=0), shares.isel(iteration=-1)
-clearly = last.low > first.high  # intervals that do not even touch
-guess = found.commonest / found.problems
-columns = {"r = 1": first.share, "r = 64": last.share, "from": last.low, "to": last.high}
-columns |= {"clearly more at 64": clearly, "baseline": guess}
+columns = {"r = 1": first.share, "r = 32": last.share, "from": last.low, "to": last.high}
+columns |= {"clearly more at 32": last.low > first.high, "baseline": found.commonest / found.problems}
 summary = pd.DataFrame({name: column.to_series() for name, column in columns.items()})
-shown = dict.fromkeys(["r = 1", "r = 64", "from", "to", "baseline"], "{:.0%}")
+shown = dict.fromkeys(["r = 1", "r = 32", "from", "to", "baseline"], "{:.0%}")
 summary.style.format(shown).set_uuid("shares")
 
 # %% jupyter={"source_hidden": true}
-enough = (shares.share >= last.low).idxmax("iteration")  # first r within the interval of the last
-gained = [str(name) for name in found.task.values[clearly.values]]
-seeing = int((last.low > guess).sum())
-ends = [f"r = {int(r)} ({task})" for task, r in zip(found.task.values, enough.values, strict=True)]
-Markdown(
-    f"With 64 iterations nano is clearly better than with one in {len(gained)} of {len(ends)} curves"
-    f"{': ' + '; '.join(gained) if gained else ', so none of them shows a gain'}. "
-    f"In {seeing} curves it is clearly above the baseline. A curve first reaches the interval of its last "
-    f"point at {'; '.join(ends)}."
+gain, guess, steps = last.share - first.share, found.commonest / found.problems, found.steps
+easy, hard = (float(gain[(steps == number).values].mean()) for number in (steps.min(), steps.max()))
+better, above, under = (
+    int(each.sum()) for each in (last.low > first.high, last.low > guess, first.share < guess)
 )
+rising.compare(
+    "the easy problems" if easy > hard else "the hard problems",
+    f"The gain is {easy:.0%} with the fewest steps and {hard:.0%} with the most. With 32 iterations nano is "
+    f"clearly better than with one in {better} of {gain.size} curves, and clearly above the baseline in "
+    f"{above}. "
+    f"With one iteration, {under} curves lie below the baseline.",
+)
+
+# %% [markdown]
+# Can a model be worse than guessing? The baseline knows what an answer looks like. Here is what nano
+# predicts at the place of the answer, at several iterations:
+
+# %%
+reads = {kind: lk.run_recurrence(model, each.prompt, progress=False) for kind, each in examples.items()}
+tops = {
+    kind: run.readout_text.isel(token=-1, rank=0).sel(iteration=[1, 2, 4, 32]) for kind, run in reads.items()
+}
+pd.DataFrame({f"{kind} (answer{examples[kind].answer!r})": top.to_series() for kind, top in tops.items()})
 
 # %% [markdown]
 # Three cautions before you tell anyone:
 #
-# * Being above one simple baseline is not yet understanding. In *composition* with an even number of steps,
-#   for example, the path often leads back to its start, so the first letter is quite often the right answer.
+# * Being above one simple baseline is not yet understanding. Another simple rule, such as repeating a letter
+#   of the question, may do as well.
 # * A rising curve shows that *nano* uses its iterations for *these* problems, on which it was trained with a
 #   varying number of iterations. For Huginn and arithmetic problems, Lu et al. (2025),
 #   [arXiv:2507.02199](https://arxiv.org/abs/2507.02199), report only marginal gains.
@@ -223,29 +286,117 @@ Markdown(
 #
 # ## Your turn
 
-# %%
-thresholds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
-exercise = classroom.laxest_threshold(trace, "latent-diff", thresholds)
-exercise
+# %% [markdown] tags=["exercise:06-threshold", "points:2"]
+# ### Exercise 1: the largest harmless threshold
+#
+# Take the criterion `criterion` and the thresholds 0.001, 0.003, 0.01, 0.03, 0.1, 0.3 and 1. Which is the
+# largest of them such that with it, and with every smaller one, no token of the text above changes (by the
+# forecast)? Answer 0 if even the smallest changes a token.
 
-# %%
-answer = None  # put a number in place of None and run this cell again
+# %% tags=["parameters:06-threshold"]
+criterion = "latent-diff"  # one of: ["latent-diff", "cosine", "kl"]
+
+# %% tags=["answer:06-threshold"]
+answer = None  # replace None; you may use several lines above this one
+
+# %% tags=["check:06-threshold"]
+exercise = classroom.laxest_threshold(trace, criterion, [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0])
 exercise.check(answer)
 
-# %%
+# %% tags=["hint:06-threshold"]
 exercise.hint()
 
+# %% [markdown] tags=["solution:06-threshold"]
+# <details><summary>Solution (open me)</summary>
+#
+# ```python
+# thresholds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+# same = lk.exit_iteration(trace, criterion, thresholds).same_token.all("generated_token")
+# good = int(same.values.cumprod().sum())
+# answer = thresholds[good - 1] if good else 0
+# ```
+#
+# `cumprod` is 1 up to the first threshold that changes a token, and 0 from there on.
+#
+# </details>
+
+# %% [markdown] tags=["exercise:06-fixed", "points:3"]
+# ### Exercise 2: what would the simplest rule need?
+#
+# At its default threshold, `criterion` pays a mean KL over the tokens. What is the smallest number of
+# iterations, the same for all tokens, whose mean KL is no larger?
+
+# %% tags=["parameters:06-fixed"]
+criterion = "kl"  # one of: ["kl", "entropy-diff", "latent-diff"]
+
+# %% tags=["answer:06-fixed"]
+answer = None  # replace None; you may use several lines above this one
+
+# %% tags=["check:06-fixed"]
+exercise = classroom.fixed_number(trace, criterion)
+exercise.check(answer)
+
+# %% tags=["hint:06-fixed"]
+exercise.hint()
+
+# %% [markdown] tags=["solution:06-fixed"]
+# <details><summary>Solution (open me)</summary>
+#
+# ```python
+# paid = lk.exit_iteration(trace, criterion).kl.mean()
+# fixed = trace.kl.mean("generated_token")
+# answer = int((fixed <= paid).idxmax("iteration"))
+# ```
+#
+# Compare it with the mean exit of the criterion: the difference is what choosing for each token separately is
+# worth.
+#
+# </details>
+
+# %% [markdown] tags=["exercise:06-claims", "points:2"]
+# ### Exercise 3: what do the curves support?
+
 # %%
-exercise.solution()
+classroom.accuracy_claims(found)
+
+# %% tags=["answer:06-claims"]
+claims = None  # put letters such as "AB" in place of None
+
+# %% tags=["check:06-claims"]
+exercise = classroom.accuracy_claims(found)
+exercise.check(claims)
+
+# %% tags=["hint:06-claims"]
+exercise.hint()
+
+# %% [markdown] tags=["solution:06-claims"]
+# <details><summary>Solution (open me)</summary>
+#
+# ```python
+# claims = "AE"
+# ```
+#
+# The check explains both.
+#
+# </details>
 
 # %% [markdown]
 # ## What you can say now
 #
 # * An exit criterion turns "this token looks finished" into a number. Compare what it saves with what it
 #   costs, and both with the simplest rule: fewer iterations for all tokens.
-# * A forecast from one full trace is cheap, but it is only a forecast.
+# * A forecast from one full trace is cheap. It can be right about the cost and wrong about the text.
 # * To say that iterations make a model *better*, you need enough questions with known answers, and error
 #   bars.
 #
-# To ask other kinds and steps, change the cell that starts with `asked`;
-# `latentkit.problems.KINDS` lists the kinds.
+# **A question to take home.** A rule that stops well on stories may stop badly on sums. How would you choose
+# one threshold for both, and on which texts would you test it?
+#
+# **Further reading.** Graves (2016), *Adaptive Computation Time for Recurrent Neural Networks*,
+# [arXiv:1603.08983](https://arxiv.org/abs/1603.08983): a model that learns when to stop. Schuster et al.
+# (2022), *Confident Adaptive Language Modeling*, [arXiv:2207.07061](https://arxiv.org/abs/2207.07061).
+# Brown, Cai and DasGupta (2001), *Interval Estimation for a Binomial Proportion*, Statistical Science 16,
+# 101–133. Terms: [glossary](glossary.md).
+#
+# To ask other kinds and steps, change the cell that starts with `asked`; `latentkit.problems.KINDS` lists the
+# kinds.

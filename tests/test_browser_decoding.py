@@ -21,7 +21,7 @@ def number_in(pattern: str, text: str) -> int:
 
 
 def test_lesson_1_sliders_show_the_text_at_each_iteration(lesson_1):
-    said = lesson_1.locator(".widget-html-content").first
+    said = lesson_1.locator(".widget-html-content", has_text="If every token had stopped")
     expect(said).to_contain_text("If every token had stopped at iteration 1,")
     twin = lesson_1.locator(".jp-RenderedHTMLCommon img").first
     still = twin.get_attribute("src")
@@ -41,7 +41,7 @@ def test_lesson_1_sliders_show_the_text_at_each_iteration(lesson_1):
 
 
 def test_lesson_6_sliders_show_where_each_token_would_stop(lesson_6):
-    said = lesson_6.locator(".widget-html-content").first
+    said = lesson_6.locator(".widget-html-content", has_text="Saved:")
     expect(said).to_contain_text("Saved:")
 
     def saved_at(key: str) -> int:

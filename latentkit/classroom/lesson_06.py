@@ -121,7 +121,7 @@ def fixed_number(trace: xr.Dataset, criterion: str) -> Exercise:
     needed = int(passes[(fixed <= paid).values][0])
     mean = float(exits["exit_iteration"].mean())
     worst: Any = trace["kl"].max("generated_token")
-    told = f"{criterion!r} runs {mean:.1f} iterations in the mean and pays {paid:.2g} nats"
+    told = f"{criterion!r} runs {mean:.1f} iterations on average and pays {paid:.2g} nats"
     better = "fewer than" if mean < needed else "no fewer than"
     return values_exercise(
         f"The smallest number of iterations for all tokens that pays no more than {criterion!r} does.",
