@@ -28,7 +28,7 @@ _HIDDEN = (
     r"^#+ .*$",  # headings
     r"\*\*Time:\*\*[^.]*\.",
     r"^\*\*Further reading\.\*\*.*",
-    r"\b[FGAPC]\d\b|\bPC\d\b|section \d+|chapters? \d+ to \d+",
+    r"\b[FGAPC]\d\b|\bPC\d\b|section\s+\d+|chapters? \d+ to \d+",
     r"[Rr]eading \d",
 )
 
