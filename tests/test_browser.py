@@ -54,10 +54,3 @@ def test_lesson_0_slider_shows_the_next_token_at_each_iteration(lesson_0):
 
 def test_lesson_0_exercise_has_a_hint_and_a_solution(lesson_0):
     unfold_help(lesson_0)
-
-
-def test_lesson_0_prediction_is_noted(lesson_0):
-    field = lesson_0.get_by_placeholder("a number")
-    field.fill("7")
-    field.press("Enter")
-    expect(lesson_0.get_by_text("Noted: 7.")).to_be_visible()
