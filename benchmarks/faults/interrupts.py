@@ -33,7 +33,7 @@ RUNS = {
     "recurrence": "lk.run_recurrence(model, words, iterations=64, limit=64, progress=True)",
     "decoding": "lk.run_decoding(model, words, new_tokens=8, iterations=16, progress=True)",
     "layers": "lk.run_layer_effect(model, words, iterations=12, new_tokens=2, progress=True)",
-    "problems": 'lk.run_problems(model, {"lookup": [1, 2]}, problems=30, iterations=[1, 8], progress=True)',
+    "problems": 'lk.run_problems(model, {"sums": [1, 2]}, problems=30, iterations=[1, 8], progress=True)',
 }
 RUN = """
 state, kept, units[0] = "nothing", None, 0
@@ -107,6 +107,9 @@ def main() -> None:
             asked(client, RUN.format(call=RUNS[name]))
             alone = time.perf_counter() - begin
             total = int(asked(client, "print(units[0])"))
+            if not total:
+                print(f"{name}: the call fails without an interrupt: {asked(client, RUNS[name])}")
+                continue
             found: Counter[str] = Counter()
             while found.total() < arguments.count and time.perf_counter() - begin < arguments.seconds:
                 said = interrupted(manager, client, RUNS[name], rng.uniform(0, 1.1 * alone))
