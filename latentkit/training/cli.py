@@ -22,6 +22,7 @@ from latentkit.training.data import Mixture, Source, TaskSource, open_source
 from latentkit.training.recipe import train
 from latentkit.training.settings import SIZES, Settings
 from latentkit.training.tokenizer import FILES, load_tokenizer, save_tokenizer, train_tokenizer
+from latentkit.training.transplant import with_tokenizer
 
 __all__ = ["main"]
 
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sources, rows=settings.rows, length=settings.length, seed=settings.seed, longest=settings.context
     )
     init = NANO if arguments.init == "nano" else Path(arguments.init) if arguments.init else None
+    init = init and with_tokenizer(init, tokenizer, folder / "init")
     module = train(settings, mixture, folder, init=init, device=arguments.device)
     export(module, tokenizer, folder / "model")
     print(f"Wrote {folder / 'model'}. Look at it with load_model('{folder / 'model'}').")
@@ -79,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--harder-every", type=int, default=0, metavar="STEPS",
         help="let problems begin with one step and allow one more every so many training steps")  # fmt: skip
     add("--tokenizer", default="nano", help="'nano', 'new' (trained on the data), or a folder")
-    add("--init", help="start from the weights of 'nano' or of a model folder")
+    add("--init", help="start from the weights of 'nano' or of a model folder; if it has another tokenizer, each entry "
+        "that is new gets the mean of its pieces' rows in the embedding")  # fmt: skip
     add("--seed", type=int, default=0)
     add("--device", help="cpu or cuda; default: a GPU where there is one")
     add("--threads", type=int, default=0, help="processor threads; default: torch's choice")
