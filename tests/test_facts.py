@@ -54,8 +54,8 @@ OF_A_WORD = [
     (r"the plural(?: form)? of (.+)|the word for more than one (.+)", "plural"),
 ]
 BORN = r"the birthplace of (.+)|the place where (.+) was born|the place of birth of (.+)"
-HOME = r"the (?:home|native) land of (.+)|the land that (.+) came from"
-AROUND = r"the land of (.+)|the land where (.+) (?:lies|flows|is found)|the land that holds (.+)"
+HOME = r"the (?:homeland|native land) of (.+)|the land that (.+) came from"
+AROUND = r"the land of (.+)|the land where (.+) (?:lies|flows)|the land where you find (.+)|the land that holds (.+)"
 
 
 def resolve(phrase: str) -> list[str]:  # noqa: C901 - one branch for each sort of phrase
@@ -129,8 +129,9 @@ def test_the_world_is_as_large_as_it_is_meant_to_be():
 
 
 def test_every_land_that_is_mentioned_exists():
-    mentioned = {row["land"] for row in (*WORKS, *PLACES)} | {row["neighbour"] for row in LANDS} - {""}
-    assert mentioned <= set(BY_NAME)
+    mentioned = {row["land"] for row in (*WORKS, *PLACES)} | {row["neighbour"] for row in LANDS}
+    assert mentioned - {""} <= set(BY_NAME)
+    assert all(row["land"] for row in PLACES)
 
 
 def test_no_name_stands_for_two_things():
@@ -147,9 +148,9 @@ def test_no_name_stands_for_two_things():
         assert set(sorts[one]) & set(sorts[other]) == set()
 
 
-def test_who_was_born_in_a_place_comes_from_the_land_where_it_lies():
+def test_who_was_born_in_a_place_comes_from_the_land_where_it_lies_or_from_none_alone():
     for row in WORKS:
-        assert not row["birthplace"] or LAND_OF[row["birthplace"]] == row["land"], row
+        assert not row["birthplace"] or row["land"] in ("", LAND_OF[row["birthplace"]]), row
 
 
 def test_a_land_is_no_neighbour_of_its_own_and_shares_a_continent_with_it_if_both_have_one():
@@ -277,7 +278,7 @@ def test_the_facts_of_a_reader_are_among_those():
     asked = {
         "The capital of France is": " Paris.",
         "The capital of the land of the Seine is": " Paris.",
-        "The language of the home land of the painter of the Mona Lisa is": " Italian.",
+        "The language of the homeland of the painter of the Mona Lisa is": " Italian.",
         "The opposite of hot is": " cold.",
     }
     for prompt, answer in asked.items():

@@ -31,10 +31,10 @@ PHRASES: dict[str, tuple[str, str, str]] = {
     "composer": ("the composer of {}", "the musician who composed {}", "the one who composed {}"),
     "inventor": ("the inventor of {}", "the creator of {}", "the one who invented {}"),
     "birthplace": ("the birthplace of {}", "the place where {} was born", "the place of birth of {}"),
-    "home": ("the home land of {}", "the native land of {}", "the land that {} came from"),
+    "home": ("the homeland of {}", "the native land of {}", "the land that {} came from"),
     "land of a city": ("the land of {}", "the land where {} lies", "the land that holds {}"),
     "land of a river": ("the land of {}", "the land where {} flows", "the land that holds {}"),
-    "land of a landmark": ("the land of {}", "the land where {} is found", "the land that holds {}"),
+    "land of a landmark": ("the land of {}", "the land where you find {}", "the land that holds {}"),
     "capital": ("the capital of {}", "the capital city of {}", "the city that is the capital of {}"),
     "language": (
         "the language of {}",
