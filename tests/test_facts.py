@@ -55,7 +55,7 @@ OF_A_WORD = [
 ]
 BORN = r"the birthplace of (.+)|the place where (.+) was born|the place of birth of (.+)"
 HOME = r"the (?:homeland|native land) of (.+)|the land that (.+) came from"
-AROUND = r"the land of (.+)|the land where (.+) (?:lies|flows)|the land where you find (.+)|the land that holds (.+)"
+AROUND = r"the land of (.+)|the land where (.+) (?:lies|flows)|the land (?:where you find|that holds) (.+)"
 
 
 def resolve(phrase: str) -> list[str]:  # noqa: C901 - one branch for each sort of phrase

@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--harder-every", type=int, default=0, metavar="STEPS",
         help="let problems begin with one step and allow one more every so many training steps")  # fmt: skip
     add("--tokenizer", default="nano", help="'nano', 'new' (trained on the data), or a folder")
-    add("--init", help="start from the weights of 'nano' or of a model folder; if it has another tokenizer, each entry "
-        "that is new gets the mean of its pieces' rows in the embedding")  # fmt: skip
+    add("--init", help="start from the weights of 'nano' or of a model folder; a tokenizer that differs "
+        "from its own gets an embedding made from its rows")  # fmt: skip
     add("--seed", type=int, default=0)
     add("--device", help="cpu or cuda; default: a GPU where there is one")
     add("--threads", type=int, default=0, help="processor threads; default: torch's choice")

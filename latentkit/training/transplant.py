@@ -22,7 +22,7 @@ def with_tokenizer(folder: Path, tokenizer: Tokenizer, target: Path) -> Path:
     Parameters
     ----------
     folder : Path
-        A model folder whose head is tied to its embedding.
+        A model folder; if its head is not tied to its embedding, the head's rows are made in the same way.
     tokenizer : Tokenizer
         Byte-level BPE, as the tokenizer of ``folder``.
     target : Path
@@ -38,7 +38,8 @@ def with_tokenizer(folder: Path, tokenizer: Tokenizer, target: Path) -> Path:
         return folder
     source = read_module(folder, torch.float32, "cpu")
     weights = source.state_dict()
-    weights["transformer.wte.weight"] = embedding_for(weights["transformer.wte.weight"], theirs, tokenizer)
+    for name in ("transformer.wte.weight", "lm_head.weight"):
+        weights[name] = embedding_for(weights[name], theirs, tokenizer)
     module = Huginn(replace(source.config, vocab_size=tokenizer.get_vocab_size()))
     module.load_state_dict(weights)
     write_module(module, target)

@@ -2,8 +2,8 @@
 
 The tables are stored beside this file: ``lands.csv``, ``works.csv`` (with their makers), ``places.csv`` and
 ``small.csv``. An empty field means that there is no such fact, or that the fact is disputed: Belgium has
-no language, Turkey no continent, Hermann Hesse no homeland. If several values would be true, the table contains one of them
-(``neighbour``). Accents are left out, as in much of the corpus.
+no language, Turkey no continent, Hermann Hesse no homeland. If several values would be true, the table
+contains one of them (``neighbour``). Accents are left out, as in much of the corpus.
 """
 
 from __future__ import annotations
