@@ -9,7 +9,7 @@ import torch
 
 from latentkit.models import load_model
 from latentkit.models.checkpoint import write_module
-from latentkit.models.huginn import Huginn
+from latentkit.models.huginn import Huginn, init_weights
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import FILES, load_tokenizer, train_tokenizer
@@ -28,7 +28,8 @@ def new():
 @pytest.fixture
 def old_model(tmp_path):
     folder = tmp_path / "old"
-    write_module(Huginn(Settings(size="micro", tokens=1).config), folder)
+    module = init_weights(Huginn(Settings(size="micro", tokens=1).config), torch.Generator().manual_seed(0))
+    write_module(module, folder)
     for name in FILES:
         shutil.copy(NANO / name, folder)
     return folder
