@@ -94,7 +94,7 @@ def test_no_output_needs_a_live_kernel(source):
 
 @lesson
 def test_notebook_is_small_enough_to_read_on_the_web(source):
-    assert source.with_suffix(".ipynb").stat().st_size < 500_000
+    assert source.with_suffix(".ipynb").stat().st_size < 800_000
 
 
 @lesson
