@@ -463,7 +463,8 @@ def _contrast(one: str, other: str) -> float:
     """The ratio of WCAG 2: relative luminances, the lighter over the darker."""
 
     def luminance(colour: str) -> float:
-        parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = np.array([int(digits[i : i + 2], 16) for i in (0, 2, 4)]) / 255
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
