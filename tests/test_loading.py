@@ -277,8 +277,9 @@ def test_an_unknown_name_gets_the_nearest_known_one() -> None:
     with pytest.raises(ModelError) as raised:
         lk.load_model("nona")
     assert str(raised.value) == (
-        "No model named 'nona'. Did you mean 'nano'? Known: 'huginn', 'nano', 'nano-untrained', 'smollm2'. "
-        "A folder or a hub id (owner/name) works too."
+        "No model named 'nona'. Did you mean 'nano'? Known: 'albert-untrained', 'hrm-text-untrained', "
+        "'huginn', 'nanbeige-untrained', 'nano', 'nano-untrained', 'ouro-untrained', 'parcae-untrained', "
+        "'retrofit-untrained', 'smollm2'. A folder or a hub id (owner/name) works too."
     )
 
 

@@ -57,7 +57,7 @@ def test_every_view_shows_kinds_that_exist_and_takes_arguments_of_slide() -> Non
          "The view 'convergence' takes no `token`. Did you mean 'tokens'? Known: 'iteration', 'tokens', "
          "'vmax', 'vmin'."),
         (layers(), {"tokens": slice(1)}, ArgumentError,
-         "The view 'layers' takes no `tokens`. Known: 'vmax', 'vmin'."),
+         "The view 'layers' takes no `tokens`. Known: 'scale', 'vmax', 'vmin'."),
         (recurrence().assign_attrs(kind="contraction"), {}, TraceError,
          "There are no sliders for a trace of the kind 'contraction'. `slide` shows the kinds 'recurrence', "
          "'components', 'decoding', 'layers'."),

@@ -584,7 +584,7 @@ def test_a_model_without_iterations_is_refused():
     with pytest.raises(ArgumentError) as raised:
         lk.explore_model(object())
     assert str(raised.value) == (
-        "model is a object, which does not repeat a block, so it has no iterations to watch. Pass a "
+        "The model, of the type object, does not repeat a block, so it has no iterations to watch. Pass a "
         "recurrent-depth model such as load_model('nano'), or compare this model's layers with "
         "run_layer_effect."
     )

@@ -63,9 +63,7 @@ def seed_list(seeds: object) -> list[int]:
 def need_recurrent(model: object) -> None:
     """Refuse a model that does not iterate a block."""
     if not (callable(getattr(model, "step", None)) and callable(getattr(model, "embed", None))):
-        name = getattr(model, "name", type(model).__name__)
-        if not hasattr(model, "embed") and not hasattr(model, "module"):
-            name = f"model is a {type(model).__name__}, which"
+        name = getattr(model, "name", f"The model, of the type {type(model).__name__},")
         msg = (
             f"{name} does not repeat a block, so it has no iterations to watch. Pass a recurrent-depth model "
             "such as load_model('nano'), or compare this model's layers with run_layer_effect."
