@@ -272,8 +272,8 @@ Markdown(
 # * How the picture was made. Only the text beside it can say that. If you make one, write down: which
 #   intervention, which reference, which layers, how many prompts.
 #
-# The script [`benchmarks/likeness.py`](../benchmarks/likeness.py) repeats this with more interventions; [its
-# table](../benchmarks/likeness.md) holds all of them.
+# The project's script `benchmarks/likeness.py` repeats this with more interventions; its table,
+# `benchmarks/likeness.md`, holds those that were measured.
 #
 # ## A puzzle: one value for all layers
 #
