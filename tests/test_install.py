@@ -183,7 +183,7 @@ def make(tmp_path):
 
     def run(*arguments):
         calls.write_text("")
-        plain = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+        plain = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "ARGS"))}
         command = ["make", *arguments, f"PYTHON={python}", "VENV=.venv"]
         subprocess.run(
             command,
