@@ -108,7 +108,7 @@ assert end < 0.02 * begin
 Markdown(
     f"The median distance is {begin:.1f} at the start and {end:.1g} after 64 iterations. "
     f"Less than a {'thousandth' if end < 0.001 * begin else 'fiftieth'} of the distance remains: "
-    "the states have [converged](glossary.md#converge)."
+    "the states have *converged*."
 )
 
 # %% [markdown]

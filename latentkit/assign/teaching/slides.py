@@ -119,10 +119,12 @@ def draw_svg() -> None:
             figure.savefig(drawn, format="svg", bbox_inches="tight")
             self.svg = drawn.getvalue()
 
-        def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        def to_html(self, *, dark: bool = False) -> str:  # noqa: ARG002  (slides are light)
             data = base64.b64encode(self.svg).decode("ascii")
-            image = f'<img alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
-            return {"text/html": image, "text/plain": self.alt}, {}
+            return f'<img alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+
+        def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+            return {"text/html": self.to_html(), "text/plain": self.alt}, {}
 
     alt.Picture = SvgPicture  # type: ignore[misc]  # in this notebook's process only
 
