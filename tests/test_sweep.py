@@ -325,6 +325,13 @@ def damaged_stores_raise_our_errors(tmp_path: Path, count: int) -> None:
         assert found == right, what
 
 
+def test_an_empty_chunk_is_damaged(tmp_path: Path) -> None:
+    sweep_into(tmp_path / "s.zarr")
+    (tmp_path / "s.zarr" / "distance" / "c" / "1" / "0" / "0").write_bytes(b"")
+    with pytest.raises(TraceError, match="checksum of distance/c/1/0/0"):
+        lk.open_trace(tmp_path / "s.zarr")["distance"].load()
+
+
 def test_damaged_stores_raise_our_errors(tmp_path: Path) -> None:
     damaged_stores_raise_our_errors(tmp_path, 30)
 

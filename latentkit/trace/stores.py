@@ -110,7 +110,7 @@ def _checked(path: Path) -> Any:
             found = await super().get(key, prototype, byte_range)
             if found is not None and "/c" in key and byte_range is None:
                 data = found.to_bytes()
-                if google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
+                if len(data) < 4 or google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
                     raise TraceError(f"{path} is damaged: the checksum of {key} does not match. {_AGAIN}")
             return found
 
