@@ -52,7 +52,16 @@ def main(out: Path) -> int:
         source,
         out / "html",
     ]
-    return subprocess.run(command, check=False).returncode
+    status = subprocess.run(command, check=False).returncode
+    link_outputs(out / "html" / "lessons")
+    return status
+
+
+def link_outputs(folder: Path) -> None:
+    """Lead links to notebooks in the outputs of cells, which Sphinx does not see, to the pages."""
+    for page in folder.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r'href="(\w+)\.ipynb(#[^"]*)?"', r'href="\1.html\2"', text), encoding="utf-8")
 
 
 def gather_lessons(source: Path) -> None:
