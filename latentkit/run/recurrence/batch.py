@@ -14,6 +14,7 @@ from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import seed_attribute
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import encode, prompt_json
+from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.tracing import check_limit, check_starts, refuse_too_large, trace_of_starts
 from latentkit.run.recurrence.trajectory import trace_starts
 
@@ -77,7 +78,7 @@ def trace_batch(
         )
         if bar.stopped:
             raise KeyboardInterrupt
-    shared = {"seed": seed_attribute(model, seed), "limit": reached, "interrupted": 0}
+    shared = {**provenance(model), "seed": seed_attribute(model, seed), "limit": reached, "interrupted": 0}
     return [
         trace_of_starts(
             model,

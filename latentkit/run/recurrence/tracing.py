@@ -172,6 +172,7 @@ def run_recurrence(
         if bar.stopped:
             _warn_of_interrupt(finished, found[0], reached)
         attrs = {
+            **provenance(model),
             "seed": seed_attribute(model, seed, initial_state),
             "limit": reached,
             "interrupted": int(bar.stopped),
@@ -193,7 +194,7 @@ def trace_of_starts(
 ) -> xr.Dataset:
     """Return the trace of one sequence from its variables of each start; ``seeds`` None: of one start."""
     arrays = dict(found[0])
-    attrs = {**provenance(model), **attrs}
+    attrs = dict(attrs)
     if seeds is not None:
         arrays = {name: np.stack([each[name] for each in found]) for name in arrays}
         arrays["seed"] = np.array(seeds)

@@ -58,6 +58,8 @@ class SweepStore:
         bounds: Mapping[str, int],
     ) -> None:
         self._path, self._asked, self._bounds = path, dict(asked), bounds
+        self._arrays: dict[str, Any] = {}
+        self._coordinates: dict[str, Any] = {}
         with _as_file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock: IO[Any] = _locked(path)
@@ -82,7 +84,7 @@ class SweepStore:
         """Return the numbers of the prompts that are done; with ``failed`` also of those that failed."""
         wanted = {"done", "failed"} if failed else {"done"}
         with _as_file_errors(self._path):
-            records = [json.loads(text) if text else {} for text in self._group[RECORD][:]]
+            records = [json.loads(text) if text else {} for text in self._array(RECORD)[:]]
         return {number for number, record in enumerate(records) if record.get("status") in wanted}
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
@@ -99,7 +101,7 @@ class SweepStore:
             if traces:
                 self._write_traces(traces)
             for each in checked:
-                self._group[RECORD][each.number] = json.dumps(self._record(each), default=_plain)
+                self._array(RECORD)[each.number] = json.dumps(self._record(each), default=_plain)
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """Create the arrays from the first trace; refuse a trace whose shared coordinates differ."""
@@ -108,10 +110,22 @@ class SweepStore:
         if not self._shared:
             self._create_arrays(outcome.trace)
         for name, values in shared_coordinates(outcome.trace).items():
-            if not np.array_equal(self._group[name][...], values):
+            if not np.array_equal(self._coordinate(name), values):
                 reason = f"TraceError: its {name} differs from that of the prompts before it."
                 return Outcome(outcome.number, None, reason)
         return outcome
+
+    def _array(self, name: str) -> Any:
+        """Return an array of the store; its description is read once."""
+        if name not in self._arrays:
+            self._arrays[name] = self._group[name]
+        return self._arrays[name]
+
+    def _coordinate(self, name: str) -> Any:
+        """Return a shared coordinate, which is read once."""
+        if name not in self._coordinates:
+            self._coordinates[name] = self._array(name)[...]
+        return self._coordinates[name]
 
     def _record(self, outcome: Outcome) -> dict[str, Any]:
         if outcome.trace is None:
@@ -130,7 +144,7 @@ class SweepStore:
         for name in own_variables(next(iter(traces.values()))):
             values = np.stack([traces[number][name].values for number in numbers])
             places = tuple(slice(0, size) for size in values.shape[1:])
-            self._group[name].set_orthogonal_selection((numbers, *places), values)
+            self._array(name).set_orthogonal_selection((numbers, *places), values)
 
     def _create_arrays(self, trace: xr.Dataset) -> None:
         """Create the arrays of the variables, and write the coordinates that all traces share."""
