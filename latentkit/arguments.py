@@ -11,7 +11,7 @@ import operator
 import os
 from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def shown_value(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Return whether a value is a whole number of Python or numpy, and not a Boolean."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
@@ -54,7 +54,7 @@ def is_name_of(value: object, known: Container[str]) -> bool:
 
 def whole_number(name: str, value: object, *, least: int, most: int | None = None, or_none: str = "") -> int:
     """Return ``value`` as an int, or raise an `ArgumentError` that states the range."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+    if is_whole(value):
         number = operator.index(value)
         if number >= least and (most is None or number <= most):
             return number

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit import criteria
+from latentkit.arguments import is_whole
 from latentkit.errors import ArgumentError, TraceError
 
 __all__ = ["exit_distribution", "gate_exit"]
@@ -114,7 +115,6 @@ def _last(trace: xr.Dataset, chances: xr.DataArray, iterations: Any) -> int:
     if iterations is None:
         trained = trace.attrs.get("trained_iterations", "any")
         return there if isinstance(trained, str) else min(int(trained), there)
-    whole = isinstance(iterations, (int, np.integer)) and not isinstance(iterations, bool)
-    if not whole or not 1 <= iterations <= there:
+    if not is_whole(iterations) or not 1 <= iterations <= there:
         raise ArgumentError(f"iterations is {iterations!r}; pass a whole number from 1 to {there}, or None.")
     return int(iterations)

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from latentkit.arguments import flag, real_number, whole_number
+from latentkit.arguments import flag, is_whole, real_number, whole_number
 from latentkit.errors import ArgumentError, PromptError
 from latentkit.models.contract import RecurrentModel, facts_of
 from latentkit.run.prompting import token_texts
@@ -112,8 +112,7 @@ def token_numbers(model: RecurrentModel[Any], name: str, tokens: object) -> list
 
 def _token_number(model: RecurrentModel[Any], name: str, token: Any) -> int:
     if not isinstance(token, str):
-        whole = isinstance(token, (int, np.integer)) and not isinstance(token, bool)
-        if not whole or not 0 <= token < model.vocab_size:
+        if not is_whole(token) or not 0 <= token < model.vocab_size:
             msg = f"{name} holds {token!r}; pass texts, or ids from 0 to {model.vocab_size - 1}."
             raise ArgumentError(msg)
         return int(token)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from latentkit.arguments import is_whole
 from latentkit.errors import PromptError
 from latentkit.run.turns import encode_turns
 
@@ -130,7 +131,7 @@ def _messages(prompt: Prompt, system: str | None, *, chat: bool) -> list[dict[st
             "system= and chat= go with a string, not with a list. Put a ('system', …) message first instead."
         )
         raise PromptError(msg)
-    if all(_is_int(part) for part in prompt):
+    if all(is_whole(part) for part in prompt):
         return None
     return [_message(part, i) for i, part in enumerate(prompt)]
 
@@ -181,10 +182,6 @@ def _plain(part: Any) -> Any:
     return (
         part.tolist() if hasattr(part, "tolist") else dict(part) if isinstance(part, Mapping) else list(part)
     )
-
-
-def _is_int(part: object) -> bool:
-    return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
 
 
 def _refuse_surrogates(texts: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentkit import criteria
-from latentkit.arguments import one_of, shown_value
+from latentkit.arguments import is_whole, one_of, shown_value
 from latentkit.errors import ArgumentError, PromptError
 
 __all__ = ["check_names", "checked_continuation", "chosen_layers", "is_several"]
@@ -35,8 +35,7 @@ def chosen_layers(layers: Sequence[int] | None, count: int) -> list[int]:
         raise ArgumentError(msg)
     chosen = []
     for layer in layers:
-        whole = isinstance(layer, (int, np.integer)) and not isinstance(layer, bool)
-        if not whole or not -count <= layer < count:
+        if not is_whole(layer) or not -count <= layer < count:
             msg = f"layers holds {layer!r}. {has}"
             raise ArgumentError(msg)
         chosen.append(int(layer) % count)
@@ -59,7 +58,7 @@ def is_several(prompt: Any) -> bool:
 def checked_continuation(given: Any) -> list[int]:
     """Return the token ids of a given continuation."""
     ids = list(given) if isinstance(given, (list, tuple, range, np.ndarray)) else []
-    whole = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= 0 for i in ids)
+    whole = all(is_whole(i) and i >= 0 for i in ids)
     if not ids or not whole:
         msg = (
             f"continuation is {shown_value(given)}; pass at least one token id, counted from 0, or None for "
