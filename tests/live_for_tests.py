@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lab_for_tests import LIMIT
 from playwright.sync_api import Browser, Page
 from test_engine import texts
 
@@ -105,9 +106,10 @@ def live_page(
     complaints: list[str] = []
     size = {"width": 1280, "height": 1000}
     context = browser.new_context(**{"viewport": size, "offline": True, "accept_downloads": True, **options})
+    context.set_default_timeout(LIMIT)
     page = context.new_page()
     page.on("console", lambda said: complaints.append(said.text))
-    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}\n{error.stack}"))
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     page.on("request", lambda asked: complaints.append(asked.url) if _is_foreign(asked.url, path) else None)
     try:
@@ -118,7 +120,7 @@ def live_page(
         yield page
     finally:
         context.close()
-    assert complaints == []
+    assert not complaints, complaints
 
 
 IDLE = """() => window.latentkit && [...document.querySelectorAll(".lv-form .lv-run")].length === 1 &&

@@ -459,6 +459,18 @@ def test_the_page_works_by_touch_at_375_pixels(browser, path):
         assert small == []
 
 
+def test_an_explorer_without_room_draws_nothing_and_draws_again_with_room(browser, path):
+    with live_page(browser, path) as page:  # which complains of every error
+        run(page, "Good morning")
+        for width in ("10px", ""):
+            page.evaluate("""(width) => new Promise((drawn) => {
+              document.querySelector(".lk").style.width = width;
+              requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+            })""", width)  # fmt: skip
+        expect(page.locator("canvas.lk-cells")).to_be_visible()
+        assert page.locator("canvas.lk-cells").evaluate("(canvas) => canvas.width") > 300
+
+
 def test_the_page_works_by_keyboard_alone(browser, path):
     with live_page(browser, path) as page:
         page.locator("textarea").first.focus()

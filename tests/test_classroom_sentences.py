@@ -68,7 +68,7 @@ def test_a_prediction_is_compared_and_every_comparison_was_asked_for(source):
 def test_terms_lead_to_the_glossary(source):
     glossary = (LESSONS / "glossary.md").read_text(encoding="utf-8")
     terms = {
-        heading.lower().replace(" ", "-") for heading in re.findall(r"^### (.*)$", glossary, re.MULTILINE)
+        heading.lower().replace(" ", "-") for heading in re.findall(r"^##+ (.*)$", glossary, re.MULTILINE)
     }
     linked = set(re.findall(r"\(glossary\.md#([\w-]+)\)", source.read_text(encoding="utf-8")))
     assert linked

@@ -176,7 +176,7 @@ export class Explorer {
   // Painting
 
   paint() {
-    if (!this.root.isConnected || !this.root.clientWidth || !this.main) return;
+    if (!this.main?.clientWidth) return; // hidden, or narrower than its own margins
     const { view } = this;
     this.theme = this.surroundings.apply(view.state.theme);
     const isNarrow = this.main.clientWidth < NARROW;
