@@ -34,6 +34,7 @@ from .plot import plot_settling as plot_settling
 from .plot import plot_trajectory as plot_trajectory
 from .plot import with_alt as with_alt
 from .problems import run_problems as run_problems
+from .run import estimate as estimate
 from .run import run_decoding as run_decoding
 from .run import run_layer_difference as run_layer_difference
 from .run import run_layer_effect as run_layer_effect

@@ -20,7 +20,7 @@ from torch import Tensor
 import latentkit as lk
 from latentkit import criteria
 from latentkit.errors import ArgumentError, ModelError, PromptError
-from latentkit.run import arguments
+from latentkit.run import memory
 from latentkit.run.decoding.choices import sampled
 from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.progress import Progress
@@ -433,7 +433,7 @@ def test_new_tokens_beyond_the_context_are_refused() -> None:
 
 
 def test_a_run_that_would_not_fit_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arguments.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
     with pytest.raises(ArgumentError) as raised:
         decode(tiny_model(), iterations=10_000, cache="latest-m4")
     assert str(raised.value) == (

@@ -18,7 +18,7 @@ import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError, PromptError
 from latentkit.models.loading import NANO
 from latentkit.models.verbs import HuginnModel
-from latentkit.run import arguments
+from latentkit.run import memory
 from latentkit.testing import check_recurrent_model
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -527,12 +527,12 @@ def test_the_bar_is_made_and_closed_while_interrupts_are_handled(monkeypatch: py
 
 
 def test_a_run_that_would_not_fit_is_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arguments.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: type("Memory", (), {"available": 2**20}))
     monkeypatch.setattr(HuginnModel, "embed", lambda *_: pytest.fail("the run started"))
     with pytest.raises(ArgumentError) as raised:
         run(tiny_model(), iterations=100_000, limit=None)
     assert str(raised.value) == (
-        "This run would need about 0.2 GiB (8 tokens × 100,001 iterations × 32 channels), but 0.0 GiB are "
+        "This run would need about 0.4 GiB (8 tokens × 100,001 iterations × 32 channels), but 0.0 GiB are "
         "free. Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
     )
 

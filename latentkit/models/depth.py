@@ -108,13 +108,13 @@ class UnrolledRecurrent:
         for index, state in states.items():
             layer = self.layers[index]
             if layer.stack == "coda":
-                read.append(self._after_coda(state[None], context)[0, positions])
-                continue
-            whole = self._after_core(state[None], context)
-            if layer.lens == "coda":  # attention in the coda may read all positions
-                read.append(self._before_head(whole, context)[0, positions])
+                found = self._after_coda(state[None], context)
             else:
-                read.append(self.model.normalise(whole)[0, positions])
+                found = self._after_core(state[None], context)
+                # Attention in the coda may read all positions.
+                coda = layer.lens == "coda"
+                found = self._before_head(found, context) if coda else self.model.normalise(found)
+            read.append(found[0, positions].clone())  # a view would keep all positions in memory
         return torch.stack(read)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """Runs: functions that turn a model and a prompt into a trace."""
 
 from latentkit.run.decoding import run_decoding
+from latentkit.run.estimation import Estimate, estimate
 from latentkit.run.layers import (
     INTERVENTIONS,
     Intervention,
@@ -14,8 +15,10 @@ from latentkit.run.sweep import run_sweep
 
 __all__ = [
     "INTERVENTIONS",
+    "Estimate",
     "Intervention",
     "InterventionTarget",
+    "estimate",
     "run_decoding",
     "run_layer_difference",
     "run_layer_effect",

@@ -1,4 +1,4 @@
-"""Checks of the arguments of the ``run_*`` functions: counts, seeds, tokens, states, memory."""
+"""Checks of the arguments of the ``run_*`` functions: counts, seeds, tokens, states."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 
 from latentkit.arguments import flag, is_whole, real_number, whole_number
@@ -22,7 +21,6 @@ __all__ = [
     "need_causal",
     "need_recurrent",
     "real_number",
-    "refuse_beyond_memory",
     "seed_list",
     "seed_number",
     "seed_or_none",
@@ -169,17 +167,3 @@ def given_state(model: RecurrentModel[Any], given: Any, tokens: int, rows: str) 
         )
         raise ArgumentError(msg)
     return start.to(device=model.device, dtype=model.dtype)
-
-
-_FEWER = "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
-
-
-def refuse_beyond_memory(estimate: int, device: torch.device, what: str, advice: str = _FEWER) -> None:
-    """Refuse work whose estimated memory in bytes exceeds what is free on the device."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if estimate > free:
-        msg = (
-            f"This run would need about {estimate / 2**30:.1f} GiB ({what}), but {free / 2**30:.1f} GiB are "
-            f"free. {advice}"
-        )
-        raise ArgumentError(msg)

@@ -61,16 +61,22 @@ class Kind(NamedTuple):
     ----------
     name : str
         The value of the attribute ``kind``.
-    function : str
-        The function or functions that return such traces.
+    functions : tuple of str
+        The functions that return such traces.
     table : mapping from str to Variable
         Its coordinates and variables. ``{divergence}``, ``{direction}`` and ``{units}`` stand for the values
         of these attributes of the trace.
     """
 
     name: str
-    function: str
+    functions: tuple[str, ...]
     table: Mapping[str, Variable]
+
+    @property
+    def function(self) -> str:
+        """The functions as words of a sentence."""
+        *others, last = self.functions
+        return f"{', '.join(others)} or {last}" if others else last
 
     def variables(self, attrs: Mapping[Any, Any]) -> dict[str, Variable]:
         """Return the table for a trace with these attributes."""
@@ -233,14 +239,14 @@ _PROBLEMS = {
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("recurrence", "run_recurrence", _RECURRENCE),
-        Kind("decoding", "run_decoding", _DECODING),
-        Kind("lens", "run_lens", _LENS),
-        Kind("layers", "run_layer_effect, run_layer_lens or run_layer_difference", _LAYERS),
-        Kind("contraction", "run_local_contraction", _CONTRACTION),
-        Kind("path_independence", "run_path_independence", _PATH_INDEPENDENCE),
-        Kind("problems", "run_problems", _PROBLEMS),
-        Kind("sweep", "run_sweep", {}),  # the table of the kind that its attribute ``of`` names
+        Kind("recurrence", ("run_recurrence",), _RECURRENCE),
+        Kind("decoding", ("run_decoding",), _DECODING),
+        Kind("lens", ("run_lens",), _LENS),
+        Kind("layers", ("run_layer_effect", "run_layer_lens", "run_layer_difference"), _LAYERS),
+        Kind("contraction", ("run_local_contraction",), _CONTRACTION),
+        Kind("path_independence", ("run_path_independence",), _PATH_INDEPENDENCE),
+        Kind("problems", ("run_problems",), _PROBLEMS),
+        Kind("sweep", ("run_sweep",), {}),  # the table of the kind that its attribute ``of`` names
     )
 }
 

@@ -13,9 +13,10 @@ from latentkit import criteria
 from latentkit.models.contract import RecurrentModel
 from latentkit.run.decoding.exits import ExitTest
 from latentkit.run.decoding.loop import DecodingCallback, has_head, last_logits
+from latentkit.run.memory import readout_bytes
 from latentkit.run.readouts import empty_readouts, readout_statistics
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "chunk_bytes"]
 
 _CHUNK_BYTES = 4 * 2**20  # size of the logits in memory at a time
 
@@ -183,8 +184,7 @@ class Recorder(DecodingCallback):
     def _chunks(self, reference: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield log-probabilities [iteration, vocab], with their first iteration and the row before it."""
         count = len(self._kept)
-        # At least two: iteration 1 is compared with the rule's own start instead of the readout at 0.
-        rows = max(2, _CHUNK_BYTES // (4 * self._model.vocab_size))
+        rows = _rows_per_chunk(self._model)
         before = reference
         for first in range(0, count, rows):
             now = criteria.log_softmax(self._logits(first, first + rows))
@@ -201,6 +201,16 @@ class Recorder(DecodingCallback):
         )
         row[: len(part)] = part
         return row
+
+
+def chunk_bytes(model: Any, states: int) -> int:
+    """Return the size of what the readouts of one token's states hold at once."""
+    return readout_bytes(model, min(states, _rows_per_chunk(model)))
+
+
+def _rows_per_chunk(model: Any) -> int:
+    # At least two: iteration 1 is compared with the rule's own start instead of the readout at 0.
+    return max(2, _CHUNK_BYTES // (4 * int(model.vocab_size)))
 
 
 # Rules that read readouts: those whose summary is one number, and those that compare whole distributions.

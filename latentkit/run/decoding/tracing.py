@@ -19,7 +19,6 @@ from latentkit.run.arguments import (
     need_causal,
     need_recurrent,
     real_number,
-    refuse_beyond_memory,
     seed_or_none,
     token_numbers,
     whole_number,
@@ -27,10 +26,11 @@ from latentkit.run.arguments import (
 from latentkit.run.decoding.choices import likeliest, sampled, stop_ids
 from latentkit.run.decoding.exits import ExitTest
 from latentkit.run.decoding.loop import Plan, decode
-from latentkit.run.decoding.recorder import Recorder
+from latentkit.run.decoding.recorder import Recorder, chunk_bytes
 from latentkit.run.decoding.streaming import TextStream
 from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import as_texts, label, seed_attribute, token_labels
+from latentkit.run.memory import activation_bytes, refuse_beyond_memory
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
@@ -280,11 +280,17 @@ def _carry(model: RecurrentModel[Any], warm_start: object) -> Callable[[torch.Te
 def _refuse_too_large(
     model: RecurrentModel[Any], tokens: tuple[int, int], iterations: int, *, top: int, cache: str | None
 ) -> None:
-    """Estimate the cache, one token's states, and the arrays of the trace."""
+    """Refuse a run that does not fit into memory.
+
+    It holds the cache, one token's states and inputs of the head, the arrays of the trace, and the largest of
+    what reading the prompt and a chunk of readouts need beside them.
+    """
     prompt, new = tokens
-    kept = new * (iterations + 1) * (40 + 24 * top) + 2 * (iterations + 1) * model.hidden_size * 4
+    kept = new * (iterations + 1) * (60 + 36 * top) + 4 * (iterations + 1) * model.hidden_size * 4
     if cache is not None and hasattr(model, "cache_bytes"):
         kept += model.cache_bytes(cache, tokens=prompt + new, iterations=iterations)
+    read = prompt if cache is not None else prompt + new
+    kept += max(activation_bytes(model, read), chunk_bytes(model, iterations + 1) if top else 0)
     what = f"{prompt + new:,} tokens × {iterations:,} iterations in the cache {cache!r}"
     advice = "Ask for fewer tokens or iterations, or for cache='latest-m4-compress-s16', which keeps fewer."
     refuse_beyond_memory(kept, model.device, what, advice)

@@ -63,12 +63,16 @@ class Comparison:
         ``values`` moves the bar for each layer where it works layer by layer; else it is moved here.
         """
         sequences, tables = [], []
+        longest = max(map(len, self.encoded)) + self.new_tokens - 1
+        refuse_too_large(
+            self.model, self.unrolled, longest,
+            layers=len(self.layers), new_tokens=self.new_tokens, divergence=self.divergence,
+        )  # fmt: skip
         steps = len(self.layers) if layer_by_layer else 1
         with Progress(len(self.encoded) * steps, self.model.name, visible=self.progress) as bar:
             for ids in self.encoded:
                 new = self.continuation or self.unrolled.greedy(ids, self.new_tokens)
                 run = LayerRun(self.unrolled, ids, new, self.layers)
-                refuse_too_large(self.model, run)
                 sequences.append(new)
                 if not layer_by_layer:
                     list(bar.until_stopped(range(1)))

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from latentkit.errors import PromptError
 from latentkit.models.unrolled import BlockCall, UnrolledModel
-from latentkit.run.arguments import refuse_beyond_memory
-from latentkit.run.layers.divergence import divergence_of_states
+from latentkit.run.layers.divergence import divergence_bytes, divergence_of_states
+from latentkit.run.memory import activation_bytes, refuse_beyond_memory
 
 __all__ = ["LayerRun", "compare", "need_same_length", "refuse_too_large"]
 
@@ -97,8 +97,16 @@ def need_same_length(name: str, prompt: list[int], other: list[int]) -> None:
         raise PromptError(msg)
 
 
-def refuse_too_large(model: Any, run: LayerRun) -> None:
-    """Refuse a run whose states do not fit into memory, before it starts."""
-    tokens, count = len(run.sequence), len(run.model.layers)
-    estimate = 2 * tokens * count * model.hidden_size * model.dtype.itemsize
-    refuse_beyond_memory(estimate, model.device, f"states of {count} layers × {tokens:,} tokens")
+def refuse_too_large(
+    model: Any, unrolled: UnrolledModel, tokens: int, *, layers: int, new_tokens: int, divergence: str
+) -> None:
+    """Refuse a run that does not fit into memory, before it starts.
+
+    It holds the states of all layers, those of the chosen layers at the new tokens, and one block's or one
+    comparison's arrays.
+    """
+    count, rows = len(unrolled.layers), (layers + 1) * new_tokens
+    kept = (tokens * count + rows) * model.hidden_size * model.dtype.itemsize
+    compared = divergence_bytes(unrolled.head, divergence, rows, model.hidden_size, model.vocab_size)
+    needed = kept + max(activation_bytes(model, tokens), compared)
+    refuse_beyond_memory(needed, model.device, f"states of {count} layers × {tokens:,} tokens")

@@ -19,12 +19,19 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.models.unrolled import Head
 
-__all__ = ["divergence_of_states"]
+__all__ = ["divergence_bytes", "divergence_of_states"]
 
 _TILE = 2**19  # logits held at once: rows × tile, small enough for a processor's cache
 _SMALLEST = 1e-20  # a smaller sum of exponentials may have lost terms
 _SUMMED = 64  # terms added up in float32 before the sum goes on in float64
 _CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
+
+
+def divergence_bytes(head: Head, name: str, rows: int, hidden: int, vocabulary: int) -> int:
+    """Return the size of what `divergence_of_states` holds at once for so many rows."""
+    if name == "kl" and head.weight is not None:
+        return rows * hidden * (4 + 3 * 8) + 2 * _TILE * 4  # the rows, differences in float64, and tiles
+    return 6 * 4 * min(_CHUNK, rows * vocabulary)
 
 
 @torch.no_grad()

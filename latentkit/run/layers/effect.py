@@ -163,7 +163,7 @@ def _effect(run: LayerRun, bar: Progress, change: _Change, divergence: str) -> T
             target = InterventionTarget(call, layer, len(run.prompt), change.value, source)
             return change.action.apply(target)
 
-        changed.append(run.model.run(run.sequence, act)[run.positions])
+        changed.append(run.model.run(run.sequence, act)[run.positions].clone())  # no view of all positions
     values = torch.full((len(run.layers), len(run.new)), torch.nan, dtype=torch.float64)
     if changed:
         values[: len(changed)] = compare(run, clean, torch.stack(changed), divergence)

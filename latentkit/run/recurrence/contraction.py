@@ -19,12 +19,12 @@ from latentkit.run.arguments import (
     flag,
     iteration_count,
     need_recurrent,
-    refuse_beyond_memory,
     seed_or_none,
     token_positions,
 )
 from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import label, seed_attribute, token_labels
+from latentkit.run.memory import refuse_beyond_memory
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
@@ -32,7 +32,7 @@ from latentkit.run.provenance import provenance
 __all__ = ["run_local_contraction"]
 
 _BATCH_BYTES = 32 * 2**20  # size of the states of one batch of tokens
-_COPIES = 24  # approximate number of states that a step with its derivative holds at once
+_COPIES = 30  # approximate number of states that a step with its derivative holds at once
 
 
 def run_local_contraction(
@@ -143,8 +143,8 @@ def run_local_contraction(
 
 def _refuse_too_large(model: RecurrentModel[Any], tokens: int) -> None:
     row = tokens * model.hidden_size * 4
-    estimate = _COPIES * max(row, _BATCH_BYTES)
-    refuse_beyond_memory(estimate, model.device, f"{tokens:,} tokens × {model.hidden_size:,} channels")
+    needed = _COPIES * max(row, min(row * tokens, _BATCH_BYTES))
+    refuse_beyond_memory(needed, model.device, f"{tokens:,} tokens × {model.hidden_size:,} channels")
 
 
 def _batches(positions: list[int], hidden: int) -> list[list[int]]:

@@ -19,13 +19,13 @@ from latentkit.run.arguments import (
     flag,
     need_causal,
     need_recurrent,
-    refuse_beyond_memory,
     seed_or_none,
     token_numbers,
     whole_number,
 )
 from latentkit.run.facts import asked_iterations
 from latentkit.run.labelling import as_texts, label, seed_attribute
+from latentkit.run.memory import activation_bytes, readout_bytes, refuse_beyond_memory
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json, token_texts
 from latentkit.run.provenance import provenance
@@ -120,7 +120,7 @@ def run_lens(
     position = whole_number("token", token, least=-len(ids), most=len(ids) - 1) % len(ids)
     if position < len(ids) - 1:
         need_causal(model, "only its last token can be read out. Pass token=-1")
-    _refuse_too_large(model, iterations, readout_top)
+    _refuse_too_large(model, position + 1, iterations, readout_top)
     with Progress(iterations, model.name, visible=flag("progress", progress)) as bar:
         hidden = _hidden(model, ids[: position + 1], iterations, seed, bar)  # later tokens change nothing
         if bar.stopped:
@@ -153,13 +153,24 @@ def _need_verbs(model: RecurrentModel[Any]) -> None:
         raise ArgumentError(msg)
 
 
-def _refuse_too_large(model: RecurrentModel[Any], iterations: int, top: int) -> None:
-    """Estimate the states before the head and the arrays, for as many blocks as a core may have."""
-    blocks = 16
-    cell = model.hidden_size * model.dtype.itemsize + 16 + 24 * top
-    what = f"{iterations:,} iterations × {blocks} blocks × {model.hidden_size:,} channels"
+def _refuse_too_large(model: Any, tokens: int, iterations: int, top: int) -> None:
+    """Refuse a lens that does not fit into memory; ``tokens`` are those up to the position that is read.
+
+    It holds the states before the head, the arrays, and one step of all blocks or one iteration's readouts.
+    """
+    rows = 2 * _block_count(model)
+    kept = iterations * rows * (2 * model.hidden_size * model.dtype.itemsize + 16 + 24 * top)
+    step = activation_bytes(model, tokens) + rows * tokens * model.hidden_size * model.dtype.itemsize
+    what = f"{iterations:,} iterations × {rows // 2} blocks × {model.hidden_size:,} channels"
     advice = "Ask for fewer iterations or a smaller readout_top."
-    refuse_beyond_memory(iterations * 2 * blocks * cell, model.device, what, advice)
+    refuse_beyond_memory(kept + max(step, readout_bytes(model, rows)), model.device, what, advice)
+
+
+def _block_count(model: Any) -> int:
+    """Return the number of core blocks, or a guess where the module does not list them."""
+    if hasattr(model.module, "core_blocks"):
+        return len(model.module.core_blocks())
+    return len(getattr(getattr(model.module, "transformer", None), "core_block", range(8)))
 
 
 def _hidden(model: Any, ids: list[int], iterations: int, seed: int | None, bar: Progress) -> Tensor:

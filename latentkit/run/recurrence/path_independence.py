@@ -17,11 +17,11 @@ from latentkit.run.arguments import (
     check_token_ids,
     flag,
     need_recurrent,
-    refuse_beyond_memory,
     seed_list,
 )
 from latentkit.run.facts import asked_iterations, need_starts
 from latentkit.run.labelling import as_texts, label, token_labels
+from latentkit.run.memory import activation_bytes, refuse_beyond_memory
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
@@ -151,7 +151,8 @@ def _refuse_too_large(model: RecurrentModel[Any], starts: int, tokens: int) -> N
     states = starts * tokens * model.hidden_size * (2 * 4 + model.dtype.itemsize)
     pairs = 2 * starts * starts * tokens * 4
     what = f"{starts} starts × {tokens:,} tokens × {model.hidden_size:,} channels"
-    refuse_beyond_memory(states + pairs, model.device, what)
+    needed = states + pairs + activation_bytes(model, tokens)
+    refuse_beyond_memory(needed, model.device, what)
 
 
 def _final_state(  # noqa: PLR0917  (private)

@@ -19,7 +19,6 @@ from latentkit.run.arguments import (
     iteration_count,
     need_causal,
     need_recurrent,
-    refuse_beyond_memory,
     seed_list,
     seed_or_none,
     whole_number,
@@ -27,11 +26,12 @@ from latentkit.run.arguments import (
 from latentkit.run.decoding.loop import greedy
 from latentkit.run.facts import asked_iterations, need_starts
 from latentkit.run.labelling import label, seed_attribute, token_labels
+from latentkit.run.memory import activation_bytes, readout_bytes, refuse_beyond_memory
 from latentkit.run.progress import Progress
 from latentkit.run.prompting import Prompt, encode, prompt_json
 from latentkit.run.provenance import provenance
 from latentkit.run.recurrence.perturbation import Perturbation
-from latentkit.run.recurrence.trajectory import trace_starts
+from latentkit.run.recurrence.trajectory import measured_bytes, trace_starts
 
 __all__ = ["check_limit", "check_starts", "refuse_too_large", "run_recurrence", "trace_of_starts"]
 
@@ -268,10 +268,19 @@ def check_limit(model: RecurrentModel[Any], limit: int | None, iterations: int) 
 def refuse_too_large(
     model: RecurrentModel[Any], tokens: int, iterations: int, top: int, *, keep_states: bool, seeds: int
 ) -> None:
-    """Estimate the raw states, the arrays of the trace, and a few readouts."""
+    """Refuse a trace that does not fit into memory.
+
+    It holds the raw states, the arrays of every start, and the largest of what a step, a chunk of
+    measurements and the statistics of a readout need beside them.
+    """
     cells = tokens * (iterations + 1)
-    states = cells * model.hidden_size * (model.dtype.itemsize + (4 * seeds if keep_states else 0))
-    readouts = 6 * tokens * model.vocab_size * 4 if top else 0
-    labelled = seeds * cells * (20 + 24 * top)
+    states = cells * model.hidden_size * model.dtype.itemsize
+    kept = cells * model.hidden_size * 4 * (1 if seeds == 1 else 2 * seeds) if keep_states else 0
+    beside = max(
+        activation_bytes(model, tokens),
+        measured_bytes(cells * model.hidden_size),
+        readout_bytes(model, tokens) if top else 0,
+    )
     what = f"{tokens:,} tokens × {iterations + 1:,} iterations × {model.hidden_size:,} channels"
-    refuse_beyond_memory(states + readouts + labelled, model.device, what)
+    labelled = seeds * cells * (20 + 24 * top)
+    refuse_beyond_memory(states + kept + labelled + beside, model.device, what)

@@ -16,7 +16,7 @@ from latentkit.run.progress import Progress
 from latentkit.run.readouts import empty_readouts, not_finite, readout_statistics
 from latentkit.run.recurrence.perturbation import Perturbation
 
-__all__ = ["Trajectory", "iterate", "measured", "readouts", "trace_starts"]
+__all__ = ["Trajectory", "iterate", "measured", "measured_bytes", "readouts", "trace_starts"]
 
 _CHUNK_BYTES = 64 * 2**20  # size of the normalised states in memory at a time
 
@@ -75,6 +75,11 @@ def iterate(
         first = next((i for i, x in enumerate(kept) if not torch.isfinite(x).all()), reached)
         raise not_finite(model, f"The state of {model.name} is not finite from iteration {first} on")
     return Trajectory(kept, state, reached)
+
+
+def measured_bytes(numbers: int) -> int:
+    """Return the size of what `measured` holds at once for so many numbers of all states."""
+    return 3 * min(4 * numbers, _CHUNK_BYTES)  # the normalised states, their steps, and one product
 
 
 def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) -> Arrays:

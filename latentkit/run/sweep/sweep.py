@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +21,7 @@ from latentkit.run.provenance import provenance
 from latentkit.run.sweep.prompts import PromptTable, batches, read_prompts, token_counts
 from latentkit.run.sweep.spread import spread
 from latentkit.run.sweep.store import SweepStore
-from latentkit.run.sweep.work import RUNS, Outcome, can_batch, loaded, run_batch
+from latentkit.run.sweep.work import RUNS, Outcome, can_batch, loaded, run_batch, run_name
 from latentkit.trace import KINDS, open_trace
 
 __all__ = ["run_sweep"]
@@ -59,7 +58,10 @@ def run_sweep(
     seeds : list of int, optional
         Passed to functions that take several seeds.
     client : dask.distributed.Client, optional
-        Runs the prompts on its workers instead of in this process.
+        Runs the prompts on its workers instead of in this process: processes of this machine
+        (``Client(n_workers=4)``), jobs of SLURM (``Client(dask_jobqueue.SLURMCluster(...))``), or pods of
+        Kubernetes (``Client(dask_kubernetes.operator.KubeCluster(...))``). Only this process writes the
+        store.
     retry_failed : bool
         Run prompts again that failed earlier.
     progress : bool
@@ -100,7 +102,7 @@ def run_sweep(
     >>> sweep.status.values.tolist()
     ['done', 'done']
     """
-    name, folder = _name(run), file_path("store", store, "night.zarr")
+    name, folder = run_name(run), file_path("store", store, "night.zarr")
     if seeds is not None:
         options["seeds"] = seeds
     _check_options(name, options)
@@ -151,13 +153,6 @@ def _collect(store: SweepStore, work: Iterator[list[Outcome]], done: set[int], b
     )
 
 
-def _name(run: Any) -> str:
-    name = run if isinstance(run, str) else getattr(run, "__name__", repr(run))
-    if name not in RUNS:
-        raise ArgumentError(f"run is {run!r}, which a sweep cannot run. {nearest(str(name), RUNS)}")
-    return str(name)
-
-
 def _check_options(run: str, options: Mapping[str, Any]) -> None:
     known = inspect.signature(RUNS[run]).parameters.keys() - _OF_THE_SWEEP
     for option in options:
@@ -172,7 +167,7 @@ def _asked(run: str, model: Any, table: PromptTable, options: Mapping[str, Any])
     about = provenance(model)
     found = {
         "run": run,
-        "of": next(kind.name for kind in KINDS.values() if run in re.findall(r"\w+", kind.function)),
+        "of": next(kind.name for kind in KINDS.values() if run in kind.functions),
         "model": [about["model"], about["revision"], about["dtype"], about["weights_digest"]],
         "options": {name: options[name] for name in sorted(options)},
         "prompts": table.texts,

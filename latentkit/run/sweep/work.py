@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from latentkit.errors import LatentkitError
+from latentkit.errors import ArgumentError, LatentkitError, nearest
 from latentkit.run.decoding import run_decoding
 from latentkit.run.layers import run_layer_difference, run_layer_effect, run_layer_lens
 from latentkit.run.recurrence import run_lens, run_local_contraction, run_path_independence, run_recurrence
 from latentkit.run.recurrence.batch import trace_batch
 
-__all__ = ["RUNS", "Outcome", "can_batch", "loaded", "run_batch"]
+__all__ = ["RUNS", "Outcome", "can_batch", "loaded", "run_batch", "run_name"]
 
 #: The functions that a sweep can run, by their names.
 RUNS: dict[str, Callable[..., xr.Dataset]] = {
@@ -40,6 +40,16 @@ class Outcome(NamedTuple):
     number: int
     trace: xr.Dataset | None
     error: str = ""
+
+
+def run_name(run: Any) -> str:
+    """Return the name of a function in `RUNS`, from the function or its name."""
+    name = run if isinstance(run, str) else getattr(run, "__name__", repr(run))
+    if name not in RUNS:
+        raise ArgumentError(
+            f"run is {run!r}; pass a run_* function of one prompt. {nearest(str(name), RUNS)}"
+        )
+    return str(name)
 
 
 def can_batch(run: str, options: Mapping[str, Any]) -> bool:

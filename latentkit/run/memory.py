@@ -1,0 +1,68 @@
+"""Memory that a run needs beside the model: what is free, and the refusal of what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import psutil
+import torch
+
+from latentkit.errors import ArgumentError
+
+__all__ = ["activation_bytes", "free_memory", "needed_memory", "readout_bytes", "refuse_beyond_memory"]
+
+_FEWER = "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
+_only_asked: ContextVar[bool] = ContextVar("only_asked", default=False)
+
+
+class _Needed(Exception):  # noqa: N818  (no error: it ends a run whose memory alone is wanted)
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the number of bytes that are free on a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
+def refuse_beyond_memory(needed: int, device: torch.device, what: str, advice: str = _FEWER) -> None:
+    """Refuse work that needs more bytes than are free on the device."""
+    if _only_asked.get():
+        raise _Needed(needed)
+    free = free_memory(device)
+    if needed > free:
+        msg = (
+            f"This run would need about {needed / 2**30:.1f} GiB ({what}), but {free / 2**30:.1f} GiB are "
+            f"free. {advice}"
+        )
+        raise ArgumentError(msg)
+
+
+def needed_memory(run: Callable[[], object]) -> int:
+    """Return the bytes that a run would be refused for; it ends where it asks for them."""
+    token = _only_asked.set(True)
+    try:
+        run()
+    except _Needed as needed:
+        return needed.size
+    finally:
+        _only_asked.reset(token)
+    msg = "The run did not ask for memory."
+    raise AssertionError(msg)
+
+
+def activation_bytes(model: Any, tokens: int) -> int:
+    """Return the size of what one block holds at once for so many tokens."""
+    shapes = [weight.shape for weight in model.module.parameters() if weight.dim() == 2]
+    widest = max((rows for rows, _ in shapes if rows != model.vocab_size), default=model.hidden_size)
+    size: int = tokens * (2 * widest + 6 * model.hidden_size) * model.dtype.itemsize
+    return size
+
+
+def readout_bytes(model: Any, rows: int) -> int:
+    """Return the size of the arrays that the statistics of so many readouts hold at once."""
+    return 6 * rows * int(model.vocab_size) * 4
