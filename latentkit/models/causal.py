@@ -23,10 +23,9 @@ from latentkit.models.structure import (
     block_map,
     find_calls,
     label_calls,
-    replaced,
     rounding_tolerance,
 )
-from latentkit.models.unrolled import BlockCall, Handler, Head, intercept
+from latentkit.models.unrolled import BlockCall, Handler, Head, intercept, replaced
 
 __all__ = ["CausalModel"]
 
@@ -100,8 +99,9 @@ class CausalModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return torch.device(self.module.device)
+        """Where the weights are, or where the first of them work if accelerate placed them."""
+        placed = getattr(getattr(self.module, "_hf_hook", None), "execution_device", None)
+        return torch.device(self.module.device if placed is None else placed)
 
     @property
     def hidden_size(self) -> int:
@@ -218,8 +218,8 @@ class CausalModel:
     def _find_head(self) -> Head:
         """Determine whether the head is linear, with logits large enough to reveal a soft-cap."""
         layer = self._head
-        if not isinstance(layer, nn.Linear):
-            return Head(self._logits)
+        if not isinstance(layer, nn.Linear) or layer.weight.is_meta or type(layer.weight.data) is not Tensor:
+            return Head(self._logits)  # quantised, or loaded from the disk for each call
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(3, layer.in_features, generator=generator).to(self.device, self.dtype)
         x = x * (100 / F.linear(x, layer.weight).abs().max())

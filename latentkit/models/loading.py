@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -13,6 +13,7 @@ from latentkit.errors import ArgumentError, ModelError, nearest
 from latentkit.models.checkpoint import empty_module, read_config
 from latentkit.models.gguf import find_gguf, load_gguf, packaged_smollm2
 from latentkit.models.huginn import HuginnConfig, init_weights
+from latentkit.models.placement import Placement
 from latentkit.models.pretrained import load_tokenizer
 from latentkit.models.registry import load_folder
 from latentkit.models.verbs import HuginnModel
@@ -42,6 +43,8 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     revision: str | None = None,
+    device_map: str | Mapping[str, int | str] | None = None,
+    bits: int | None = None,
 ) -> Any: ...
 
 
@@ -51,6 +54,8 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str | None = None,
     revision: str | None = None,
+    device_map: str | Mapping[str, int | str] | None = None,
+    bits: int | None = None,
 ) -> Any:
     """Load a model by name, hub id or folder.
 
@@ -80,6 +85,12 @@ def load_model(
         None uses the CPU for nano, and otherwise a GPU if torch finds one.
     revision : str, optional
         Branch, tag or commit of a hub model; not available for nano, files and folders.
+    device_map : str or mapping, optional
+        For a causal language model that does not fit on one device: ``"auto"`` spreads its weights over GPUs,
+        memory and disk, with accelerate; a mapping from the names of modules to devices, as for transformers.
+    bits : int, optional
+        8 or 4: quantise the weights of a causal language model while it is loaded, with torchao, or with
+        bitsandbytes on a GPU, whichever is installed.
 
     Returns
     -------
@@ -106,7 +117,9 @@ def load_model(
     if not str(name) or "\0" in str(name):
         raise ArgumentError(f"name is {name!r}; pass the name of a model, a folder, or a hub id.")
     revision = None if revision is None else plain_text("revision", revision, or_none=", or None")
-    model = _load(name, _dtype(dtype), _device(device), revision)
+    placement = Placement(device_map, bits)
+    placement.check(device)
+    model = _load(name, _dtype(dtype), _device(device), revision, placement)
     module = getattr(model, "module", None)
     if isinstance(module, torch.nn.Module):
         set_threads_for(sum(weight.numel() for weight in module.parameters()))
@@ -114,20 +127,31 @@ def load_model(
 
 
 def _load(
-    name: str | Path, wanted: torch.dtype | None, where: torch.device | None, revision: str | None
+    name: str | Path,
+    wanted: torch.dtype | None,
+    where: torch.device | None,
+    revision: str | None,
+    placement: Placement,
 ) -> Any:
     if isinstance(name, str) and name in MODELS:
+        placement.refuse(f"{name!r} is a model with a short name")
         return MODELS[name](wanted, where, revision)
     gguf = find_gguf(Path(name))
     if gguf is not None:
         _refuse_revision(revision, f"{name} is a file")
+        placement.refuse(f"{name} is a GGUF file")
         return load_gguf(gguf, name=gguf.stem, dtype=wanted, device=where or _best_device())
     if Path(name).is_dir():
         _refuse_revision(revision, f"{name} is a folder")
         folder = Path(name)
         named = folder.resolve() if folder.name in {"", ".."} else folder
         return load_folder(
-            folder, name=named.name or str(named), revision=None, dtype=wanted, device=where or _best_device()
+            folder,
+            name=named.name or str(named),
+            revision=None,
+            dtype=wanted,
+            device=where or _best_device(),
+            placement=placement,
         )
     if isinstance(name, Path):
         raise ModelError(
@@ -135,7 +159,7 @@ def _load(
             "or a hub id."
         )
     if _is_hub_id(name):
-        return _from_hub(name, wanted, where, revision)
+        return _from_hub(name, wanted, where, revision, placement)
     msg = f"No model named {name!r}. {nearest(str(name), MODELS)} "
     raise ModelError(msg + "A folder or a hub id (owner/name) works too.")
 
@@ -212,7 +236,13 @@ MODELS: dict[str, _NamedLoader] = {
 }  # fmt: skip
 
 
-def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None, revision: str | None) -> Any:
+def _from_hub(
+    name: str,
+    dtype: torch.dtype | None,
+    device: torch.device | None,
+    revision: str | None,
+    placement: Placement | None = None,
+) -> Any:
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.safetensors", "*.jinja"]  # excludes code
@@ -227,7 +257,12 @@ def _from_hub(name: str, dtype: torch.dtype | None, device: torch.device | None,
             "or pass a folder that holds the model. load_model('nano') needs no network."
         ) from error
     return load_folder(
-        folder, name=name, revision=revision or folder.name, dtype=dtype, device=device or _best_device()
+        folder,
+        name=name,
+        revision=revision or folder.name,
+        dtype=dtype,
+        device=device or _best_device(),
+        placement=placement,
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from latentkit.errors import ModelError
 from latentkit.models.causal import CausalModel
 from latentkit.models.checkpoint import read_config
+from latentkit.models.placement import Placement
 from latentkit.models.registry import LOOPED, model_type
 
 __all__ = ["load_causal", "load_tokenizer"]
@@ -45,6 +46,7 @@ def load_causal(
     revision: str | None,
     dtype: torch.dtype | None,
     device: torch.device,
+    placement: Placement | None = None,
 ) -> CausalModel:
     """Load a causal language model that transformers supports.
 
@@ -66,6 +68,7 @@ def load_causal(
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **({} if placement is None else placement.arguments()),
         )
     except Exception as error:  # transformers raises errors from many libraries
         raise ModelError(
@@ -75,7 +78,11 @@ def load_causal(
         ) from error
     module, found = loaded
     _refuse_incomplete(folder, found)
-    return CausalModel(module.to(device), tokenizer, name=name, revision=revision)
+    placed = placement is not None and placement.device_map is not None
+    model = CausalModel(module if placed else module.to(device), tokenizer, name=name, revision=revision)
+    if placement is not None and placement.bits is not None:
+        model.quantised = f"{placement.bits} bits"
+    return model
 
 
 def _known_type(folder: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from latentkit.models.checkpoint import read_config
+from latentkit.models.placement import Placement
 
 __all__ = ["LOOPED", "Loader", "load_folder", "loader_of", "model_type"]
 
@@ -60,12 +61,25 @@ def loader_of(kind: str) -> Loader:
 
 
 def load_folder(
-    folder: Path, *, name: str, revision: str | None, dtype: torch.dtype | None, device: torch.device
+    folder: Path,
+    *,
+    name: str,
+    revision: str | None,
+    dtype: torch.dtype | None,
+    device: torch.device,
+    placement: Placement | None = None,
 ) -> Any:
     """Load a model folder as a registered looped architecture, or else as a causal transformers model."""
     from latentkit.models.pretrained import load_causal, load_tokenizer
 
     kind = model_type(read_config(folder))
-    load: Loader = loader_of(kind) if kind in LOOPED else load_causal
     tokenizer = load_tokenizer(folder)
+    if kind not in LOOPED:
+        return load_causal(
+            folder, tokenizer=tokenizer, name=name, revision=revision, dtype=dtype, device=device,
+            placement=placement,
+        )  # fmt: skip
+    if placement is not None:
+        placement.refuse(f"{name} is a looped model")
+    load = loader_of(kind)
     return load(folder, tokenizer=tokenizer, name=name, revision=revision, dtype=dtype, device=device)

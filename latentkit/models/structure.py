@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from latentkit.models.unrolled import Layer
 
-__all__ = ["FoundCall", "block_map", "find_calls", "label_calls", "replaced", "rounding_tolerance"]
+__all__ = ["FoundCall", "block_map", "find_calls", "label_calls", "rounding_tolerance"]
 
 
 class FoundCall(NamedTuple):
@@ -81,16 +80,6 @@ def label_calls(calls: list[FoundCall]) -> list[Layer]:
         iteration = seen[call.module] if times[call.module] > 1 else 0
         layers.append(Layer(index, call.stack, iteration, call.number))
     return layers
-
-
-@contextmanager
-def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Replace the forward function of one module for a while."""
-    module.__dict__["forward"] = forward
-    try:
-        yield
-    finally:
-        del module.__dict__["forward"]
 
 
 def rounding_tolerance(dtype: torch.dtype) -> float:

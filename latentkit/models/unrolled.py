@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,13 +124,24 @@ def intercept(blocks: Mapping[nn.Module, int], handle: Handler) -> Iterator[None
 
         return call
 
-    for module, values in blocks.items():
-        module.__dict__["forward"] = caught(module, values)
+    with ExitStack() as stack:
+        for module, values in blocks.items():
+            stack.enter_context(replaced(module, caught(module, values)))
+        yield
+
+
+@contextmanager
+def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Replace the forward function of one module for a while."""
+    earlier = module.__dict__.get("forward")  # accelerate sets one where it moves weights between devices
+    module.__dict__["forward"] = forward
     try:
         yield
     finally:
-        for module in blocks:
+        if earlier is None:
             del module.__dict__["forward"]
+        else:
+            module.__dict__["forward"] = earlier
 
 
 @dataclass(frozen=True)

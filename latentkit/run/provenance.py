@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -54,6 +55,8 @@ def weights_digest(module: torch.nn.Module) -> str:
 
 
 def _fingerprint(name: str, weight: torch.Tensor) -> tuple[Any, ...]:
+    if weight.is_meta or type(weight.data) is not torch.Tensor:  # on the disk, or quantised: never written
+        return (name, id(weight), weight.dtype, *weight.shape)
     # torch documents the version counter although its name is private; inference tensors have none.
     version = 0 if weight.is_inference() else weight._version  # noqa: SLF001
     return (name, weight.data_ptr(), version, weight.device, weight.dtype, *weight.shape, _row_sums(weight))
@@ -68,16 +71,31 @@ def _row_sums(weight: torch.Tensor) -> bytes:
 
 
 def _whole_digest(module: torch.nn.Module) -> str:
-    named = list(module.named_parameters())
+    whole = hashlib.sha256()
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
-        digests = pool.map(_tensor_digest, (weight for _, weight in named))
-        whole = hashlib.sha256()
-        for (name, weight), digest in zip(named, digests, strict=True):
-            whole.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode() + digest)
+        for part in _parts(module):
+            named = list(part)
+            digests = pool.map(_tensor_digest, (weight for _, weight in named))
+            for (name, weight), digest in zip(named, digests, strict=True):
+                whole.update(f"{name}{tuple(weight.shape)}{weight.dtype}".encode() + digest)
     return whole.hexdigest()[:16]
 
 
+def _parts(module: torch.nn.Module) -> Iterator[Iterable[tuple[str, torch.Tensor]]]:
+    """Yield all named weights at once; where accelerate left some on the disk, those of each module."""
+    if not any(weight.is_meta for weight in module.parameters()):
+        yield module.named_parameters()
+        return
+    from accelerate.utils import align_module_device
+
+    for path, part in module.named_modules():
+        with align_module_device(part):
+            yield part.named_parameters(path, recurse=False)
+
+
 def _tensor_digest(weight: torch.Tensor) -> bytes:
+    if type(weight.data) is not torch.Tensor and hasattr(weight, "dequantize"):
+        weight = weight.dequantize()
     values = weight.detach().cpu().contiguous().view(-1).view(torch.uint8)
     return hashlib.sha256(values.numpy().data).digest()
 
