@@ -26,6 +26,13 @@ from .lesson_06 import accuracy_claims as accuracy_claims
 from .lesson_06 import cheapest_exits as cheapest_exits
 from .lesson_06 import fixed_number as fixed_number
 from .lesson_06 import laxest_threshold as laxest_threshold
+from .lesson_08 import chance_of_difference as chance_of_difference
+from .lesson_08 import needed_prompts as needed_prompts
+from .lesson_08 import prompt_claims as prompt_claims
 from .lesson_11 import gate_distribution as gate_distribution
 from .lesson_11 import shrink_factors as shrink_factors
+from .many_prompts import danger_table as danger_table
+from .many_prompts import kinds_table as kinds_table
 from .prediction import predict as predict
+from .studies import plot_studies as plot_studies
+from .studies import repeated_studies as repeated_studies
