@@ -75,7 +75,8 @@ def _quantisation(bits: int) -> Any:
         return TorchAoConfig(Int8WeightOnlyConfig() if bits == 8 else Int4WeightOnlyConfig())
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(load_in_8bit=bits == 8, load_in_4bit=bits == 4)
+    config: Any = BitsAndBytesConfig
+    return config(load_in_8bit=bits == 8, load_in_4bit=bits == 4)
 
 
 def _installed(package: str) -> bool:
