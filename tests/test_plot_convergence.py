@@ -732,6 +732,16 @@ def test_blank_cells_are_dark_in_the_dark_variant():
     assert (dark[middle] == 17).all()
 
 
+def test_the_triangle_of_a_colour_bar_keeps_its_colour_in_the_dark_variant():
+    light, dark = dark_pixels(plot_convergence(fake_trace(words(12)), vmin=5, vmax=100))
+    lowest = (np.abs(light - [68, 1, 84]) <= 6).all(-1)  # the lower end of viridis
+    rows, columns = np.nonzero(lowest)
+    triangle = columns > 0.8 * light.shape[1]
+    assert triangle.sum() > 100
+    found = dark[rows[triangle], columns[triangle]]
+    assert (np.abs(found - [68, 1, 84]) <= 12).all(-1).mean() > 0.9
+
+
 def test_only_a_dark_page_on_a_screen_shows_the_dark_variant():
     shown = with_alt(plot_convergence(fake_trace(["a", "b"])))
     written = shown.to_html()

@@ -44,14 +44,17 @@ def heatmap_boxes(figure: Figure, page: Bbox, dots: float) -> list[tuple[slice, 
     for ax in figure.axes:
         if not any(_is_heatmap(ax, part) for part in ax.collections):
             continue
-        box = ax.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
-        # The frame, half a pixel wide on each side of the edge, is left out.
-        left, right = ((x - page.x0) * dots for x in (box.x0, box.x1))
-        top, bottom = ((page.y1 - y) * dots for y in (box.y1, box.y0))
-        rows, columns = (
-            slice(int(np.ceil(a + 0.56)), int(b - 0.56)) for a, b in ((top, bottom), (left, right))
-        )
-        boxes.append((rows, columns))
+        # A colour bar has triangles at its ends where values exceed its limits.
+        ends = getattr(getattr(ax, "_colorbar", None), "_extend_patches", ())
+        for area in (ax, *ends):
+            box = area.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+            # The frame, half a pixel wide on each side of the edge, is left out.
+            left, right = ((x - page.x0) * dots for x in (box.x0, box.x1))
+            top, bottom = ((page.y1 - y) * dots for y in (box.y1, box.y0))
+            rows, columns = (
+                slice(int(np.ceil(a + 0.56)), int(b - 0.56)) for a, b in ((top, bottom), (left, right))
+            )
+            boxes.append((rows, columns))
     return boxes
 
 
