@@ -71,7 +71,7 @@ def test_right_at_counts_tokens_at_one_iteration():
 def test_decided_from_wants_the_last_change_of_every_token():
     trace = fake([[0, 1, 0, 1], [2, 2, 2, 2], [1, 2, 2, 2]], LETTERS)
     exercise = classroom.decided_from(trace)
-    assert said(exercise, [3, 0, 1]).startswith("Right. The last token is decided at iteration 3.")
+    assert said(exercise, [3, 0, 1]).startswith("Right. All tokens are decided from iteration 3 on.")
     assert said(exercise, [1, 0, 1]).endswith("Some change once more.")
     assert said(exercise, [2, -1, 0]).endswith("Take the next ones.")
     assert said(exercise, [3, np.nan, 1]).endswith("fill in NaN.")

@@ -36,7 +36,7 @@ def test_text_is_whole_after_the_last_mistake_of_any_token():
         "Not yet. At iteration 1 every token is the one taken, but a later iteration changes one again."
     )
     assert str(exercise.check(2)) == (
-        "Not yet. At iteration 2 the token at place 1 is still “a”; the token taken is “c”."
+        "Not yet. At iteration 2 generated token 1 is still “a”; the token taken is “c”."
     )
 
 
@@ -46,6 +46,12 @@ def test_answer_of_another_kind_is_told_what_is_asked(given):
     assert str(exercise.check(given)) == (
         f"Not yet. The answer is a whole number from 0 to 4; this is {given!r}."
     )
+
+
+@pytest.mark.parametrize("given", [3, 3.0, np.int64(3), np.array([3]), xr.DataArray(3), xr.DataArray([3.0])])
+def test_an_answer_computed_with_numpy_or_xarray_is_a_number(given):
+    exercise = whole_text(fake([[0, 1, 1, 1, 1], [2, 2, 0, 2, 2]], LETTERS))
+    assert str(exercise.check(given)).startswith("Right.")
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=5, max_size=5), min_size=1, max_size=4))
@@ -98,7 +104,8 @@ def test_largest_threshold_without_a_change_is_right(trace):
     assert str(exercise.check(0.01)) == (
         "Right. With 0.01 no token changes, and 25% of the iterations are saved."
     )
-    assert str(exercise.check(0.1)) == "Not yet. At 0.1, 1 of the tokens change."
+    assert str(exercise.check(0.1)) == "Not yet. At 0.1, 1 token changes."
+    assert str(exercise.check(0)) == "Not yet. At 0.001 no token changes, so the answer is not 0."
     assert str(exercise.check(0.001)) == (
         "Not yet. Up to 0.001 no token changes, but a larger threshold has this property, too."
     )

@@ -154,7 +154,7 @@ def whole_effect():
 
 @pytest.mark.parametrize("given", [[0, 3], (3, 0), {0, 3}, np.array([0.0, 3.0])])
 def test_needed_layers_may_be_given_in_any_form(given):
-    said = classroom.needed_layers(whole_effect(), threshold=1.0).check(list(given))
+    said = classroom.needed_layers(whole_effect(), threshold=1.0).check(given)
     assert str(said) == "Right. 2 of 4 layers have a mean effect above 1 nats."
 
 
@@ -167,10 +167,10 @@ def test_needed_layers_may_be_given_in_any_form(given):
         ),
         ([1, 2], "These are the layers that stay below the threshold."),
         ([0, 2, 3], "Layer 2 is in your list; its mean over the tokens is 0.2 nats."),
-        ([0], "All layers of your list exceed the threshold, but your list has only 1 layers."),
+        ([0], "All layers of your list (1) exceed the threshold, but others do, too."),
         ([7], "The answer is a list of layer numbers from 0 to 3; this is [7]."),
         ("ab", "The answer is a list of layer numbers from 0 to 3; this is 'ab'."),
-        ([True, False], "The answer is a list of layer numbers from 0 to 3; this is [True, False]."),
+        ([True, False], "The answer is a list of layer numbers from 0 to 3; these are True and False."),
     ],
 )
 def test_likely_mistakes_with_needed_layers_have_messages(given, message):

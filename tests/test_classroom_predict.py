@@ -52,6 +52,12 @@ def test_rows_of_a_part_keep_their_positions():
         predict("Which?", tokens=tokens, said=0)
 
 
+@pytest.mark.parametrize("said", ["x", 0.5, [0, "b"], True])
+def test_what_is_no_position_of_a_token_is_refused(said):
+    with pytest.raises(ArgumentError, match=r"by their positions, 0 to 1, got "):
+        predict("Which?", tokens=["a", "b"], said=said)
+
+
 def test_a_choice_is_one_of_those_given():
     guess = predict("Which?", choices=["red", "blue"], said="red")
     assert str(guess.compare("blue")) == "Your prediction. You said “red”, it was “blue”."

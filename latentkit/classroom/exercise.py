@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from latentkit.classroom.card import Card, Folded, Steps
 
-__all__ = ["Exercise", "whole_answer"]
+__all__ = ["Exercise", "single_value", "whole_answer"]
 
 Judgement = tuple[bool, str]
 
@@ -86,8 +87,14 @@ class Exercise:
         return Card("Exercise", self.question)._repr_html_()
 
 
+def single_value(given: Any) -> Any:
+    """Return the number of an array that holds a single one; anything else stays as it is."""
+    return given.item() if isinstance(given, (np.ndarray, xr.DataArray)) and given.size == 1 else given
+
+
 def whole_answer(given: Any) -> int | None:
     """Read an answer as a whole number; 7.0 counts, True does not."""
+    given = single_value(given)
     if isinstance(given, (float, np.floating)) and float(given).is_integer():
         return int(given)
     try:

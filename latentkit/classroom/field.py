@@ -39,6 +39,7 @@ def field(prediction: Prediction, options: dict[Any, str] | None, *, several: bo
     else:
         entry = widgets.RadioButtons(options=list(options), value=said)
     entry.layout = widgets.Layout(width="24rem", max_width="98%")
+    entry.tooltip = prediction.question  # the name of the input for screen readers
     noted = widgets.HTML(_status(prediction.enter(said)))
 
     def enter(change: Any) -> None:

@@ -61,8 +61,8 @@ def whole_text(trace: xr.Dataset) -> Exercise:
 
     return Exercise(
         question=(
-            "Judge each place after the tokens that were really taken before it, as the slider does. From "
-            "which iteration on is the token at every place the one that was taken?"
+            "Judge each token after the tokens that were really taken before it, as the slider does. From "
+            "which iteration on is every token the one that was taken?"
         ),
         clue=(
             "One token that is still different is enough. Which token of the picture is the last to change?",
@@ -87,7 +87,7 @@ def _mistake(trace: xr.Dataset, iteration: int) -> str:
     place = int(np.flatnonzero((there["readout_id"] != trace["token_id"]).values)[0])
     said = visible_token(str(there["readout_text"].values[place]))
     taken = visible_token(str(trace["token_text"].values[place]))
-    return f"the token at place {place} is still “{said}”; the token taken is “{taken}”."
+    return f"generated token {place} is still “{said}”; the token taken is “{taken}”."
 
 
 def _too_early(trace: xr.Dataset, iteration: int) -> str:
@@ -116,6 +116,7 @@ def right_at(trace: xr.Dataset, *, iteration: int) -> Exercise:
     column = trace["iteration"].values.tolist().index(iteration)
     right = int((ids[:, column] == taken).sum())
     stays = int((ids[:, column:] == taken[:, None]).all(1).sum())
+    listed = int((trace["readout_id"].sel(iteration=iteration) == trace["token_id"]).sum())
     return values_exercise(
         f"How many of the {taken.size} tokens are the ones taken at iteration {iteration}?",
         right,
@@ -131,6 +132,7 @@ def right_at(trace: xr.Dataset, *, iteration: int) -> Exercise:
         mistakes=[
             Mistake(taken.size - right, "This counts the tokens that are different."),
             Mistake(stays, "This counts only those that stay the same afterwards."),
+            Mistake(listed, "This counts the tokens listed at any rank. Take rank 0, the likeliest."),
             Mistake(right / taken.size, "This is a share. The answer is a number of tokens."),
             Mistake((ids[:, column] == taken).astype(float), "These are the single comparisons. Count them."),
         ],
@@ -139,7 +141,7 @@ def right_at(trace: xr.Dataset, *, iteration: int) -> Exercise:
 
 
 def decided_from(trace: xr.Dataset) -> Exercise:
-    """Ask from which iteration on the top token of each place is the token taken.
+    """Ask from which iteration on the top token is the token taken, for each token.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ def decided_from(trace: xr.Dataset) -> Exercise:
                 "a token that was never wrong."
             ),
         ),
-        right=f"The last token is decided at iteration {int(wanted.max())}.",
+        right=f"All tokens are decided from iteration {int(wanted.max())} on.",
         mistakes=[
             Mistake(first, "These are the first iterations with the right token. Some change once more."),
             Mistake(wanted - 1, "These are the last iterations with another token. Take the next ones."),
@@ -178,5 +180,5 @@ def decided_from(trace: xr.Dataset) -> Exercise:
             Mistake(changed.sum(1).astype(float), "This is how often the top token changes."),
             Mistake(wanted.max(), "This is the last token of all. The answer has one number for each token."),
         ],
-        wrong=lambda row, value: f"At token {row}, {value:g} is not the first iteration from which it stays.",
+        wrong=lambda row, value: f"At generated token {row}, {value:g} is not the first from which it stays.",
     )

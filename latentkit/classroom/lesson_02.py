@@ -171,8 +171,10 @@ def factor_per_iteration(trace: xr.Dataset, *, start: int, stop: int) -> Exercis
     Exercise
         The answer is a number.
     """
-    middle = check_trace(trace)["distance"].astype(float).median("token")
+    distance = check_trace(trace)["distance"].astype(float)
+    middle, mean = distance.median("token"), distance.mean("token")
     one, two = (float(middle.sel(iteration=iteration)) for iteration in (start, stop))
+    of_mean = float(mean.sel(iteration=stop) / mean.sel(iteration=start))
     steps = stop - start
     factor = (two / one) ** (1 / steps)
     return values_exercise(
@@ -197,6 +199,7 @@ def factor_per_iteration(trace: xr.Dataset, *, start: int, stop: int) -> Exercis
                 two / one / steps, "You divided by the number of iterations. Factors multiply: take a root."
             ),
             Mistake((two / one) ** (1 / stop), f"Count the iterations between {start} and {stop}."),
+            Mistake(of_mean ** (1 / steps), "This is the factor of the mean distance. Take the median."),
             Mistake((one - two) / steps, "This is a difference per iteration, not a factor."),
         ],
         wrong=lambda _, value: f"With a factor of {value:.3g}, the distance would not fall as it did.",

@@ -111,12 +111,12 @@ def chance_of_rank(means: Mapping[str, float], name: str) -> Exercise:
                 "the number of prompts."
             ),
         ),
-        right=f"By chance alone, a prompt is as far from the middle as “{name}” with {count / size:.0%}.",
+        right=f"This is {count / size:.0%}: so often a prompt is as far from the middle by chance alone.",
         mistakes=[
             Mistake((count - 1) / size, "The prompt itself is one of those that are at least as far."),
             Mistake(
                 (count - 1) / (size - 1),
-                "The prompt itself belongs to the prompts, above and below the line.",
+                "Count the prompt itself, both among those that are as far and among all prompts.",
             ),
             Mistake(
                 beyond / size, "This counts one side only. A fast prompt would be as unusual as a slow one."
@@ -124,6 +124,7 @@ def chance_of_rank(means: Mapping[str, float], name: str) -> Exercise:
             Mistake(
                 (beyond + 1) / size, "This counts one side only. A fast prompt is as unusual as a slow one."
             ),
+            Mistake(100 * count / size, "This is in percent. The answer is a share, from 0 to 1."),
             Mistake(count, "This is the number of such prompts. Divide by the number of all prompts."),
             Mistake(1 - count / size, "This is the share of the prompts that are nearer to the middle."),
         ],

@@ -128,7 +128,8 @@ def needed_layers(result: xr.Dataset, *, threshold: float) -> Exercise:
     def judge(given: Any) -> Judgement:
         named = _layer_set(given)
         if named is None or not named <= set(layers):
-            return False, f"The answer is a list of layer numbers from 0 to {max(layers)}; this is {given!r}."
+            got = "these are True and False" if _is_mask(given) else f"this is {given!r}"
+            return False, f"The answer is a list of layer numbers from 0 to {max(layers)}; {got}."
         if named == above:
             return True, f"{len(above)} of {len(layers)} layers have a mean effect above {threshold:g} nats."
         if named == anywhere:
@@ -143,7 +144,7 @@ def needed_layers(result: xr.Dataset, *, threshold: float) -> Exercise:
             return False, f"Layer {wrong[0]} is in your list; its mean over the tokens is {value:.3g} nats."
         return (
             False,
-            f"All layers of your list exceed the threshold, but your list has only {len(named)} layers.",
+            f"All layers of your list ({len(named)}) exceed the threshold, but others do, too.",
         )
 
     return Exercise(
@@ -216,10 +217,16 @@ def pale_ends(trials: xr.Dataset, *, last: int, searched: int) -> Exercise:
     )
 
 
+def _is_mask(given: Any) -> bool:
+    """Whether an answer is an array or a list of True and False."""
+    return not isinstance(given, (set, frozenset)) and np.asarray(given).dtype == bool
+
+
 def _layer_set(given: Any) -> set[int] | None:
-    """Read a list of layer numbers."""
+    """Read a list or a set of layer numbers."""
+    listed = sorted(given, key=repr) if isinstance(given, (set, frozenset)) else given
     try:
-        parts = [whole_answer(each) for each in np.asarray(given).ravel().tolist()]
+        parts = [whole_answer(each) for each in np.asarray(listed).ravel().tolist()]
     except (TypeError, ValueError):
         return None
     return None if not parts or None in parts else {each for each in parts if each is not None}

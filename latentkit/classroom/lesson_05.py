@@ -122,11 +122,9 @@ def _judge_orbit(states: Any, period: int) -> Judgement:
         reasons = {
             "fixed point": "they stop moving, or the movement becomes too small",
             "slider": "they move on in one direction and never return",
+            "not settled": "they return too rarely, or not at all",
         }
-        return (
-            False,
-            f"The kind of these states is “{kind}”: {reasons.get(kind, 'they do not return regularly')}.",
-        )
+        return False, f"The kind of these states is “{kind}”: {reasons[kind]}."
     if length != period:
         advice = "Is the angle in radians, and is it divided by the right number?"
         return False, f"This is an orbit, but its period is {length:g}. {advice}"

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from latentkit.classroom.claims import Claim, claims_exercise
-from latentkit.classroom.exercise import Exercise, Judgement
+from latentkit.classroom.exercise import Exercise, Judgement, single_value
 from latentkit.classroom.values import Mistake, values_exercise
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import answer_iteration, exit_iteration, share_interval
@@ -57,16 +57,16 @@ def laxest_threshold(trace: xr.Dataset, criterion: str, thresholds: Sequence[flo
     choice = ", ".join(f"{each:g}" for each in ordered)
 
     def judge(given: Any) -> Judgement:
+        given = single_value(given)
         if not isinstance(given, (int, float)) or isinstance(given, bool) or given not in (0.0, *ordered):
             return False, f"The answer is one of {choice}, or 0 if there is none; this is {given!r}."
         if given > answer:
             count = changed[ordered.index(given)]
-            told = (
-                f"{count} of the tokens change"
-                if count
-                else "no token changes, but one does at a smaller one"
-            )
-            return False, f"At {given:g}, {told}."
+            told = f"{count} {'token changes' if count == 1 else 'tokens change'}"
+            rest = "no token changes, but one does at a smaller one"
+            return False, f"At {given:g}, {told if count else rest}."
+        if given == 0 < answer:
+            return False, f"At {ordered[0]:g} no token changes, so the answer is not 0."
         if given < answer:
             return False, f"Up to {given:g} no token changes, but a larger threshold has this property, too."
         return True, _verdict(first, ordered, saved)
@@ -144,7 +144,11 @@ def fixed_number(trace: xr.Dataset, criterion: str) -> Exercise:
             ),
             Mistake(paid, "This is what the criterion pays. The answer is a number of iterations."),
         ],
-        wrong=lambda _, value: f"{value:g} is not the smallest number that pays no more than the criterion.",
+        wrong=lambda _, value: (
+            f"With {value:g} iterations no more is paid, but fewer are enough."
+            if value > needed
+            else f"With {value:g} iterations more is paid than by the criterion."
+        ),
     )
 
 
@@ -198,7 +202,7 @@ def accuracy_claims(found: xr.Dataset) -> Exercise:
                 "than "
                 f"with {r}, by more than chance.",
                 bool(gained),
-                f"the intervals do not touch: {', '.join(gained)}." if gained else "all intervals touch.",
+                f"the intervals do not touch: {'; '.join(gained)}." if gained else "all intervals touch.",
             ),
             Claim(
                 "More iterations make every model better.",

@@ -66,6 +66,7 @@ def gate_distribution(trace: xr.Dataset, *, token: int) -> Exercise:
     depth = int(trace.attrs["trained_iterations"])
     wanted = exit_distribution(trace).isel(token=token)
     chance = trace["exit_probability"].isel(token=token).sel(iteration=slice(1, depth)).values
+    every = trace["exit_probability"].isel(token=token).values
     before = np.concatenate([[1.0], np.cumprod(1 - chance)[:-1]])
     return values_exercise(
         f"With which probability does the loop of this token end at each of the iterations 1 to {depth}?",
@@ -77,6 +78,7 @@ def gate_distribution(trace: xr.Dataset, *, token: int) -> Exercise:
         ),
         right=f"The {depth} probabilities add up to 1, as they must: at {depth} every loop ends.",
         mistakes=(
+            Mistake(every, "These are the chances of the gate. Leave out iteration 0, the start."),
             Mistake(chance, "These are the chances of the gate. They do not account for earlier stops."),
             Mistake(
                 chance * before,

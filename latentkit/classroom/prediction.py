@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from latentkit.classroom.card import Card
+from latentkit.classroom.exercise import whole_answer
 from latentkit.errors import ArgumentError
 from latentkit.view.labels import visible_token
 
@@ -144,12 +145,13 @@ class Prediction:
                 return given
             msg = f"The prediction is one of {list(self._options)}, got {given!r}."
             raise ArgumentError(msg)
-        positions = sorted({int(each) for each in np.atleast_1d(np.asarray(given)).tolist()})
-        if unknown := [each for each in positions if each not in self._options]:
+        positions = [whole_answer(each) for each in np.atleast_1d(np.asarray(given)).tolist()]
+        known = {each for each in positions if each is not None and each in self._options}
+        if not known.issuperset(positions):
             first, last = min(self._options), max(self._options)
-            msg = f"The prediction names tokens by their positions, {first} to {last}, got {unknown[0]}."
+            msg = f"The prediction names tokens by their positions, {first} to {last}, got {given!r}."
             raise ArgumentError(msg)
-        return positions
+        return sorted(known)
 
     def _number(self, given: Any, *, limited: bool) -> float | int:
         low, high = self._bounds
