@@ -178,9 +178,11 @@ exercise.hint()
 
 # %% jupyter={"source_hidden": true}
 final, end = int(lk.answer_iteration(trace).isel(token=-1)), int(settled.isel(token=-1))
-when = "before" if final < end else "after"
+when = "before its state is" if final < end else "no earlier than its state"
 tries.compare(
-    final, f"Its state settles at iteration {end}: here the prediction is final {when} the state is."
+    final,
+    f"By the measure of the first picture (below 1 %), the state of the last token settles at iteration "
+    f"{end}: here the prediction is final {when}.",
 )
 
 # %% [markdown] tags=["exercise:00-curve", "points:2"]

@@ -39,6 +39,13 @@ print(prompt + " ▸" + "".join(trace.token_text.values))
 # nano wrote everything after ▸. It always took the likeliest token; this is called *greedy* decoding. The new
 # tokens are counted from 0, like everything else: `generated_token` 0 is the first one after ▸.
 
+# %% jupyter={"source_hidden": true}
+length = int(trace.prompt_tokens)
+Markdown(
+    "The pictures number their rows by the position in the *whole* text. The prompt has "
+    f"{length} tokens, 0 to {length - 1}, so `generated_token` 0 is row {length}."
+)
+
 # %%
 early = classroom.predict(
     "After a single iteration, how many of the sixteen tokens are already those of the text above?",
@@ -84,8 +91,8 @@ early.compare(
 )
 
 # %% [markdown]
-# Iteration 0 is the random start. A right token there is luck, or it follows from the earlier tokens: the
-# layers after the repeated block read those too, and their states were complete.
+# Iteration 0 is the random start. If a token is right even there, it is by luck, or because the layers after
+# the repeated block also read the earlier tokens, whose states are complete.
 #
 # ## Decoding again with fewer iterations
 #
@@ -230,7 +237,7 @@ exercise.hint()
 # rule that stops earlier, and of a text for which your rule fails.
 #
 # You can stop here and go on with [02_convergence](02_convergence.ipynb). The second half is for those who
-# want to know how a state is read, and why writing is not slower than it is.
+# want to know how a state is read, and what makes decoding faster.
 #
 # ---
 #
@@ -258,8 +265,9 @@ known = rank.dropna("iteration")
 chance = trace.readout_probability.isel(rank=0).isel(generated_token=place)
 assert rank.sel(iteration=64) == 1
 Markdown(
-    f"At token {place}, `{trace.token_text.values[place]!r}` is first among the ten likeliest at iteration "
-    f"{int(known.iteration[0])}, with rank {int(known[0])}, and stays the likeliest from iteration "
+    f"The text of `generated_token` {place}, `{trace.token_text.values[place]!r}`, is first among the ten "
+    f"likeliest at iteration {int(known.iteration[0])}, with rank {int(known[0])}, and stays the likeliest "
+    f"from iteration "
     f"{int(decided[place])} on. At the end its probability is {chance.sel(iteration=64).item():.0%}. "
     f"(The trace keeps {trace.sizes['rank']} tokens per cell, so a line has gaps where a token ranks lower.)"
 )
