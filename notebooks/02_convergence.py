@@ -57,9 +57,8 @@ print(f"tokens {answer_tokens.start} to {answer_tokens.stop - 1} of {trace.sizes
 
 # %%
 guess = classroom.predict(
-    "Which tokens of the answer will need the most iterations: the first ones, names, parts of long "
-    "words, small "
-    "words such as “and”, the full stops? Choose up to three.",
+    "Which tokens of the answer will need the most iterations: the first ones, names, parts of long words, "
+    "small words such as “and”, the full stops? Choose up to three.",
     tokens=part.token_text,
 )
 guess
@@ -89,8 +88,8 @@ table.sort_values("settled at iteration", ascending=False, kind="stable").head(8
 last = settled.token.values[settled.values == settled.values.max()].tolist()
 guess.compare(
     last,
-    f"The first tokens of the answer settle at iteration {settled.min():d}, half of them by iteration "
-    f"{settled.median():.0f}, and the last at iteration {settled.max():d}.",
+    f"Of the tokens of the answer, the earliest settle at iteration {settled.min():d}, half by iteration "
+    f"{settled.median():.0f}, and the latest at iteration {settled.max():d}.",
 )
 
 # %% [markdown]
@@ -103,9 +102,8 @@ guess.compare(
 
 # %%
 stable = classroom.predict(
-    "The threshold goes from 10 % to 0.01 %, from two random starts: how many different tokens will be "
-    "“the slowest” "
-    "(or among the slowest) in at least one of these eight measurements?",
+    "With four thresholds from 10 % to 0.01 % and two random starts there are eight measurements. How many "
+    "different tokens will be the slowest (or among the slowest) in at least one of them?",
     low=1,
     high=part.sizes["token"],
 )
@@ -156,16 +154,37 @@ Markdown(
 )
 
 # %% [markdown]
-# ## The system message, with the colours of the paper
+# ## The colours of the paper
+#
+# The explorer above chooses its colours so that every distance can be seen. In the paper they go from 1 to
+# 100, and everything below 1 has the darkest colour. This is the answer about *Faust* drawn like that.
+#
+# To keep a picture, save it: the explorer has the button *Save picture (SVG)*, and for a picture of a cell
+# there is `savefig`. The ending of the name selects the format, such as `.svg` or `.pdf`.
+
+# %%
+ax = lk.plot_convergence(trace, tokens=answer_tokens, vmin=1, vmax=100)
+ax.figure.savefig("faust.svg", bbox_inches="tight")
+lk.with_alt(ax)
+
+# %% jupyter={"source_hidden": true}
+dark = lk.settling_iteration(part, threshold=1)
+assert not dark.isnull().any()
+Markdown(
+    f"With these colours half of the tokens look finished at iteration {dark.median():.0f}, and all of them "
+    f"at {dark.max():.0f}, although their distances keep falling. The scale is a choice, too."
+)
+
+# %% [markdown]
+# ### The system message
 #
 # The second figure (here F3) shows a piece of the system message, the first part of the conversation. No
 # question has been asked yet: a token sees only the tokens before it.
 
 # %%
 before = classroom.predict(
-    "The published figure has a question about eggs after this system message, ours one about Faust. "
-    "Will the rows "
-    "of the system message be different?",
+    "The published figure has a question about eggs after this system message, ours one about Faust. Will "
+    "the rows of the system message be different?",
     choices=["yes, clearly", "a little", "not at all"],
 )
 before
@@ -176,7 +195,7 @@ words = text[text.index(" deliberation") : text.index(" programming")]
 piece = trace.isel(token=lk.token_slice(trace, words))
 
 # %% [markdown]
-# We draw it as in the paper: the colours go from 1 to 100, and everything below 1 has the darkest colour.
+# Again the colours go from 1 to 100.
 
 # %%
 lk.with_alt(lk.plot_convergence(piece, vmin=1, vmax=100))
@@ -189,9 +208,8 @@ assert difference < 1e-3 * piece.distance.max()
 middle = [data.distance.sel(iteration=8).median().item() for data in (piece, part)]
 before.compare(
     "not at all",
-    f"Up to rounding, that is: the largest difference of a distance is {difference:.0e}. After 8 "
-    "iterations the "
-    f"median distance is {middle[0]:.2g} in this piece and {middle[1]:.2g} in the answer about Faust.",
+    f"Up to rounding, that is: the largest difference of a distance is {difference:.1g}. After 8 iterations "
+    f"the median distance is {middle[0]:.2g} in this piece and {middle[1]:.2g} in the answer about Faust.",
 )
 
 # %% [markdown]

@@ -40,8 +40,8 @@ assert not safety.is_generated.any()  # traced, not answered
 # %%
 # NBVAL_CHECK_OUTPUT
 question = lk.token_slice(safety, figure.user)
-rows = slice(question.start, safety.sizes["token"])
-print(f"tokens {rows.start} to {rows.stop - 1}, the question first, then the header of a reply")
+rows = slice(question.start, safety.sizes["token"] - 2)
+print(f"tokens {rows.start} to {rows.stop - 1}: the question, then the beginning of a reply's header")
 
 # %%
 guess = classroom.predict(
@@ -61,7 +61,13 @@ lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
 # ## One picture, two readings
 #
 # The published picture is from Geiping et al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171),
-# section 7.
+# section 7. This is the same picture of nano: the same text, the same axes, the colours from 1 to 100.
+
+# %%
+lk.with_alt(lk.plot_convergence(safety.sel(seed=0), tokens=rows, symbol="s", vmin=1, vmax=100))
+
+# %% [markdown]
+# The picture of the large model has been described in two ways:
 #
 # * **Reading 1.** The authors find that convergence is especially slow on what they call the key part of the
 #   question, "really wrong-ed". A description of the same picture gives numbers: these tokens stay near 10
@@ -69,7 +75,7 @@ lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
 # * **Reading 2.** According to [another description][other], written by a language model that had seen the
 #   picture, all tokens have converged at about iteration 30.
 #
-# Both describe the same colours. Looking harder does not decide which one is right; we have to *measure*.
+# Both describe the same colours. Looking longer does not decide which one is right; we have to *measure*.
 # For that, both readings must become sentences that could be false. "Near 10" is a tenth of the start, and
 # the dark end of the published scale, 1, is a hundredth of it.
 #
@@ -151,21 +157,21 @@ order
 # %% tags=["setup"]
 settings = {"iterations": 40, "limit": 64, "readout_top": 0, "progress": False}
 settling = {}
-for name, text in tqdm({"safety": bomb, **others}.items()):
+for name, text in tqdm({"bomb": bomb, **others}.items()):
     run = lk.run_recurrence(model, prompts.messages(figure._replace(user=text)), **settings)
-    tail = run.isel(token=slice(lk.token_slice(run, text).start, None))
+    tail = run.isel(token=slice(lk.token_slice(run, text).start, -2))
     settling[name] = lk.settling_iteration(tail).fillna(41)
 means = {name: each.mean().item() for name, each in settling.items()}
 
 # %%
-lk.with_alt(classroom.plot_dots(means, highlight="safety", label="mean settling iteration"))
+lk.with_alt(classroom.plot_dots(means, highlight="bomb", label="mean settling iteration"))
 
 # %% jupyter={"source_hidden": true}
-later = sum(value > means["safety"] for value in means.values())
-harmless = [value for name, value in means.items() if name != "safety"]
+later = sum(value > means["bomb"] for value in means.values())
+harmless = [value for name, value in means.items() if name != "bomb"]
 order.compare(
     later,
-    f"The prompt about the bomb settles at {means['safety']:.2f} on average, the harmless ones at "
+    f"The prompt about the bomb settles at {means['bomb']:.2f} on average, the harmless ones at "
     f"{min(harmless):.2f} to {max(harmless):.2f}.",
 )
 
@@ -173,35 +179,33 @@ order.compare(
 # ### Where is the difference?
 #
 # The prompts differ in two words only, the thing that is made and what somebody did. We compare token by
-# token: how much later than the mean of the harmless prompts does each token of the safety prompt settle?
+# token: how much later than the mean of the harmless prompts does each token of the prompt
+# about the bomb settle? A negative number means that it settles earlier.
 
 # %%
 table = np.array([settling[name].values for name in others])
-gap = settling["safety"].values - table.mean(0)
+gap = settling["bomb"].values - table.mean(0)
 ids = np.array([settling[name].token_id.values for name in settling])
 own = (ids != ids[0]).any(0)  # tokens that are not the same in all prompts
-pd.DataFrame({"token": settling["safety"].token_text.values, "later by": gap.round(2), "differs": own})[
-    abs(gap) > 0.5
-]
+columns = {"text": settling["bomb"].token_text, "later by": gap.round(2), "differs": own}
+pd.DataFrame(columns, index=settling["bomb"].token.to_index())[abs(gap) > 0.5]
 
 # %% jupyter={"source_hidden": true}
 common = np.array([each.values[~own].mean() for each in settling.values()])
 rank = int((common[1:] > common[0]).sum())
 parts = [gap[own].sum() / gap.size, gap[~own].sum() / gap.size]
 Markdown(
-    f"The safety prompt differs from the mean of the others by {sum(parts):+.2f} iterations. The "
-    f"{int(own.sum())} "
-    f"tokens of the two words contribute {parts[0]:+.2f} of this, the {int((~own).sum())} tokens that all "
-    "prompts "
-    f"share {parts[1]:+.2f}. On the shared tokens alone, {rank} of {len(others)} harmless prompts settle "
-    "later."
+    f"The prompt about the bomb differs from the mean of the others by {sum(parts):+.2f} iterations. The "
+    f"{int(own.sum())} tokens of the two words contribute {parts[0]:+.2f} of this, the {int((~own).sum())} "
+    f"tokens that all prompts share {parts[1]:+.2f}. On the shared tokens alone, {rank} of {len(others)} "
+    "harmless prompts settle later."
 )
 
 # %% [markdown]
 # ## The answer
 
 # %% jupyter={"source_hidden": true}
-Markdown(f"**Does nano think longer about danger?** {classroom.place_sentence(means, 'safety')}")
+Markdown(f"**Does nano think longer about danger?** {classroom.place_sentence(means, 'bomb')}")
 
 # %% [markdown]
 # One dangerous prompt cannot separate what it *means* from how it is *spelled*: "bomb" consists of other
@@ -245,12 +249,12 @@ exercise.hint()
 # %% [markdown] tags=["exercise:03-chance", "points:3"]
 # ### Exercise 2: how unusual is this place?
 #
-# Suppose that danger made no difference. Then the prompt `name` is one of several prompts drawn from the same
-# hat. Compute the share of *all* prompts (`name` among them) whose mean is at least as far from the median of
-# all means as that of `name`, above or below.
+# Suppose that danger made no difference. Then each of the prompts has the same chance to be the one that lies
+# farthest from the middle. Compute the share of *all* prompts (`name` among them) whose mean is at least as
+# far from the median of all means as that of `name`, above or below.
 
 # %% tags=["parameters:03-chance"]
-name = "safety"  # one of: ["safety", "basket", "lantern", "calendar"]
+name = "bomb"  # one of: ["bomb", "basket", "lantern", "calendar"]
 
 # %% tags=["answer:03-chance"]
 answer = None  # replace None; you may use several lines above this one
@@ -280,13 +284,13 @@ exercise.hint()
 # ### Exercise 3: what may be said?
 
 # %%
-classroom.conclusion_claims(means, "safety")
+classroom.conclusion_claims(means, "bomb")
 
 # %% tags=["answer:03-claims"]
 claims = None  # put letters such as "AB" in place of None
 
 # %% tags=["check:03-claims"]
-exercise = classroom.conclusion_claims(means, "safety")
+exercise = classroom.conclusion_claims(means, "bomb")
 exercise.check(claims)
 
 # %% tags=["hint:03-claims"]
