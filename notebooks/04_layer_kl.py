@@ -8,9 +8,9 @@
 # * explain why the same picture of a looped model is almost blank;
 # * test a likeness that somebody found by searching for it.
 #
-# **Time:** 35 minutes. **You should know:** what a layer and an iteration are ([lesson
-# 0](00_start_here.ipynb)), and a little numpy. **Network:** none. The results of the real model come with
-# latentkit; the cells below only open them.
+# **Time:** 35 minutes. **You should know:** what a layer and an [iteration](glossary.md#iteration) are
+# ([lesson 0](00_start_here.ipynb)), and a little numpy. **Network:** none. The results of the real model come
+# with latentkit; the cells below only open them.
 #
 # Pictures of this kind are common in papers: a row for each of a few layers, a column for each token that
 # the model writes, a colour bar labelled "KL". Here is one.
@@ -53,7 +53,8 @@ guess.compare(f"layer {int(mean.idxmax())}")
 # token, *Gen1* of the second, and so on.
 #
 # **How to read it.** We take one layer out. What goes into it comes out of it, unchanged; all later layers
-# run as usual. The number in a cell says how much the prediction changes. This is the **effect** of a layer.
+# run as usual. The number in a cell says how much the prediction changes. This is the
+# [effect](glossary.md#effect) of a layer.
 #
 # **Note the colour bar:** its scale is logarithmic. Equal steps on the bar are equal *ratios*.
 
@@ -70,7 +71,8 @@ Markdown(
 # ## What is measured
 #
 # A model predicts the next token with a probability for every token. How different are two such predictions
-# $p$ and $q$? The *Kullback–Leibler divergence* measures it:
+# $p$ and $q$? The *Kullback–Leibler divergence*,
+# in short [KL divergence](glossary.md#kl-divergence), measures it:
 #
 # $$\mathrm{KL}(p \,\Vert\, q) = \sum_k p_k \log \frac{p_k}{q_k}$$
 #
@@ -93,8 +95,8 @@ print(f"KL(p ‖ q) = {criteria.kl_divergence(p, q):.2f}, KL(q ‖ p) = {criteri
 # ## Second question: is the prediction already there?
 #
 # Now nothing is removed. We stop after a layer and read a prediction from there: the final norm and the head
-# are applied to the state of this layer. This is the *logit lens*. The reference is the prediction of the
-# whole model, as before.
+# are applied to the [state](glossary.md#state) of this layer. This is the *logit* [lens](glossary.md#lens).
+# The reference is the prediction of the whole model, as before.
 
 # %%
 guess = classroom.predict(
@@ -155,7 +157,7 @@ table = xr.Dataset(
         for name, one in three.items()
     }
 )
-table.to_dataframe().round(3)
+table.to_dataframe().astype(float).round(3)
 
 # %% jupyter={"source_hidden": true}
 darkest = {name: int(values.idxmax()) for name, values in table.items()}
@@ -202,10 +204,10 @@ Markdown(
 # %% [markdown]
 # ## A likeness that was found by searching
 #
-# There are many other interventions. One does not remove a layer but adds *noise* to its output: in a random
-# direction, 0.2 times as long as the state. When latentkit was made, several interventions and strengths
-# were tried on three prompts, and this one was kept, because it looked right. Here it is on one of the
-# three:
+# There are many other [interventions](glossary.md#intervention). One does not remove a layer but adds *noise*
+# to its output: in a random direction, 0.2 times as long as the state. When latentkit was made, several
+# interventions and strengths were tried on three prompts, and this one was kept, because it looked right.
+# Here it is on one of the three:
 
 # %% tags=["setup"]
 trials = {size: lk.open_example(f"smollm2_noise_{size}") for size in ("small", "medium", "large")}
@@ -237,7 +239,7 @@ guess
 # %%
 new = {size: classroom.picture_signs(found.isel(prompt=slice(3, None))) for size, found in trials.items()}
 new["removed"] = classroom.picture_signs(lk.open_example("smollm2_skip").isel(prompt=slice(3, None)))
-count = xr.concat([each.sum("prompt") for each in new.values()], dim=xr.DataArray(list(new), dims="noise"))
+count = xr.concat([each.sum("prompt") for each in new.values()], dim=xr.DataArray(list(new), dims="trial"))
 count[["ends", "column", "peak"]].to_dataframe()[["ends", "column", "peak"]]
 
 # %% jupyter={"source_hidden": true}
@@ -245,10 +247,10 @@ every = new["medium"].ends & new["medium"].column & new["medium"].peak
 guess.compare(int(every.sum()))
 
 # %% jupyter={"source_hidden": true}
-medium, of = count.sel(noise="medium"), every.size
+medium, of = count.sel(trial="medium"), every.size
 interval = measure.share_interval(medium.column, of)
 assert medium.ends > 0.8 * of
-assert count.ends.sel(noise="removed") == 0
+assert count.ends.sel(trial="removed") == 0
 assert interval.low < 1 / 5 < interval.high
 Markdown(
     f"**ends** holds on {int(medium.ends)} of {of} new prompts. If all orders of nine rows were equally "
@@ -310,8 +312,9 @@ guess.compare("everywhere the same")
 #
 # ## The looped counterpart: why are seven rows blank?
 #
-# nano has only three kinds of layers. The **prelude** reads the tokens, the **core** is one block that
-# repeats, the **coda** turns the last state into a prediction. Each run of the core is a step of its own, so
+# nano has only three kinds of layers. The [prelude](glossary.md#prelude) reads the tokens, the *core* is one
+# [block that repeats](glossary.md#repeated-block), the [coda](glossary.md#coda) turns the last state into a
+# prediction. Each run of the core is a step of its own, so
 # we may count it as a layer: with 26 iterations nano has 28 layers, as many as the published model.
 
 # %% tags=["setup"]
@@ -370,7 +373,7 @@ Markdown(
 
 # %%
 guess = classroom.predict(
-    "Which model is hurt most when its first iteration is removed: one that runs",
+    "The first iteration is removed. In which of these models does the prediction change most: one that runs",
     choices=["1 iteration", "4 iterations", "26 iterations"],
 )
 guess
@@ -429,17 +432,21 @@ else:
 # ## Your turn
 
 # %% [markdown] tags=["exercise:04-claims", "points:2"]
-# ### What does the picture support?
+# ### Exercise 1: what does the picture support?
 #
-# Look again at the first picture of this lesson, the effect with its nine rows. Captions often claim more
-# than their picture shows. Run the cells; the claims appear below.
+# This is the effect once more, with the last layer, 29, as a tenth row. Captions often claim more than their
+# picture shows.
+
+# %%
+shown = whole.sel(layer=[*rows, 29])
+display(lk.with_alt(lk.plot_layer_kl(shown)))
+classroom.caption_claims(shown)
 
 # %% tags=["answer:04-claims"]
 answer = None  # letters in quotation marks, such as "AB"
 
 # %% tags=["check:04-claims"]
 exercise = classroom.caption_claims(whole.sel(layer=[*rows, 29]))
-display(exercise)
 exercise.check(answer)
 
 # %% tags=["hint:04-claims"]
@@ -459,7 +466,7 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:04-needed", "points:2"]
-# ### Which layers does SmolLM2 need?
+# ### Exercise 2: which layers does SmolLM2 need?
 #
 # Of which layers does the mean effect over the five tokens exceed the threshold? `whole` holds the effect of
 # all 30 layers. The answer is a list of layer numbers; compute it.
@@ -492,12 +499,12 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:04-ends", "points:3"]
-# ### Is the last layer pale?
+# ### Exercise 3: is the last layer pale?
 #
 # `trials["medium"]` holds the effect of noise for 27 prompts and ten layers: the nine of the picture, and
 # 29. The first three prompts are those that were searched. On how many of the 24 *new* prompts are layers 0
-#   and `last` both paler (by their means over the tokens) than each of the seven layers between 0 and 27?
-#   Compute the number.
+# and `last` both paler (by their means over the tokens) than each of the seven layers between 0 and 27?
+# Compute the number.
 
 # %% tags=["parameters:04-ends"]
 last = 29  # one of: [29, 27]
@@ -528,7 +535,7 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:04-caption", "points:2", "manual"]
-# ### Write the caption
+# ### Exercise 4: write the caption
 #
 # Write a caption of at most three sentences for the picture of noise (the question about *Faust*). A reader
 # must be able to repeat the experiment, and it must not claim more than the picture shows.
@@ -560,4 +567,4 @@ exercise.hint()
 # **Further reading.** nostalgebraist (2020), *interpreting GPT: the logit lens*; Belrose et al. (2023), *The
 # Tuned Lens*, [arXiv:2303.08112](https://arxiv.org/abs/2303.08112); Zhang and Nanda (2024), *Towards Best
 # Practices of Activation Patching*, [arXiv:2309.16042](https://arxiv.org/abs/2309.16042); Gelman and Loken
-# (2013), *The Garden of Forking Paths*.
+# (2013), *The Garden of Forking Paths*. Terms: [glossary](glossary.md).
