@@ -40,16 +40,17 @@ traces = {
 }
 
 # %%
-figure, places = plt.subplots(4, 2, figsize=(11, 12), layout="constrained")
+vmin, vmax = lk.color_limits(*traces.values())
+figure, places = plt.subplots(4, 2, figsize=(10, 10), layout="constrained")
 for ax, (family, trace) in zip(places.flat, traces.items(), strict=False):
-    lk.plot_convergence(trace, title=family, colorbar=False, ax=ax)
+    lk.plot_convergence(trace, title=family, vmin=vmin, vmax=vmax, colorbar=ax in places[:, 1], ax=ax)
 places.flat[-1].axis("off")
 lk.with_alt(figure)
 
 # %% [markdown]
-# Seven models, one text, 64 iterations each: yellow is far from the end, dark is near. Each picture has a
-# scale of its own. A dashed line stands where the trained depth ends; what is to the right of it was never
-# trained.
+# Seven models, one text, 64 iterations each, one colour scale: yellow is far from the state after 128
+# iterations, dark is near. A dashed line marks the end of the trained depth; what is to the right of it was
+# never trained.
 #
 # ## Two kinds of loops
 #
@@ -94,8 +95,12 @@ lk.with_alt(lk.plot_runs(traces))
 # %% jupyter={"source_hidden": true}
 factor = (step.loc[64] / step.loc[32]) ** (1 / 32)
 resting = [family for family in names if factor[family] < 0.98]
-every = {"Huginn", "Retrofit", "Parcae"}
-guess.compare("neither rule" if set(resting) not in (every, set(names) - every) else "one of the rules")
+fed = [family for family, model in models.items() if model.seeded]  # read the text at every step
+rules = {
+    tuple(fed): "those that read the text at every step",
+    tuple(family for family in names if family not in fed): "those that read it only at the start",
+}
+guess.compare(rules.get(tuple(resting), "neither rule"))
 
 # %% jupyter={"source_hidden": true}
 assert {"Huginn", "Parcae"} <= set(resting)
@@ -118,8 +123,8 @@ Markdown(
 # ## Where does the state go?
 #
 # A state that does not rest can wander, circle or slide. `trajectory_kind` measures it ([lesson
-# 5](05_trajectories.ipynb)); *drift* is the net way per iteration, *straightness* compares it with the
-# length of the path.
+# 5](05_trajectories.ipynb)); [drift](glossary.md#drift) is the net way per iteration, *straightness*
+# compares it with the length of the path.
 
 # %%
 kinds = {family: measure.trajectory_kind(trace) for family, trace in traces.items()}
@@ -142,8 +147,8 @@ Markdown(
 )
 
 # %% [markdown]
-# Look at the stripes in Retrofit's picture: every second column is dark. The *cosine* of two steps that
-# follow each other says what this is. 1 is straight on, −1 is straight back.
+# Look at the stripes in Retrofit's picture: its columns are darker and brighter in turn. The *cosine* of two
+# steps that follow each other says what this is. 1 is straight on, −1 is straight back.
 
 # %%
 turns = pd.Series({
@@ -175,7 +180,10 @@ print("by default:", ouro.sizes["iteration"] - 1, "iterations;", ouro.distance.a
 print("asked for 64:", int(traces["Ouro"].is_extrapolated.sum()), "of them beyond the trained depth")
 
 # %%
-lk.with_alt(lk.plot_distance(traces["Ouro"]))
+ax = lk.plot_distance(traces["Ouro"])
+ax.get_legend().set_ncols(3)
+ax.get_legend().set_loc("upper right")
+lk.with_alt(ax)
 
 # %% [markdown]
 # ## When would a rule stop them?
@@ -211,8 +219,8 @@ Markdown(
 # %% [markdown]
 # ## Which iteration does the prediction need?
 #
-# The effect of a layer ([lesson 4](04_layer_kl.ipynb)): skip one block at one iteration. Families for any
-# depth run as many iterations as give 28 layers, the others their trained depth.
+# The [effect](glossary.md#effect) of a layer ([lesson 4](04_layer_kl.ipynb)): skip a block at one iteration.
+# Families for any depth run as many iterations as give 28 layers, the others their trained depth.
 
 # %%
 guess = classroom.predict(
@@ -226,9 +234,11 @@ effects = {
     for family, model in models.items()
     if model.causal
 }
-figure, places = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
+vmin, vmax = lk.color_limits(*effects.values(), scale="log")
+drawing = {"scale": "log", "vmin": vmin, "vmax": vmax}
+figure, places = plt.subplots(2, 3, figsize=(9.5, 7), layout="constrained")
 for ax, (family, found) in zip(places.flat, effects.items(), strict=True):
-    lk.plot_layer_kl(found, title=family, ax=ax)
+    lk.plot_layer_kl(found, title=family, colorbar=ax in places[:, -1], ax=ax, **drawing)
 lk.with_alt(figure)
 
 # %% jupyter={"source_hidden": true}
@@ -301,13 +311,13 @@ else:
 # ## Your turn
 
 # %% [markdown] tags=["exercise:11-shrink", "points:2"]
-# ### How fast does each family come to rest?
+# ### Exercise 1: how fast does each family come to rest?
 #
 # By which factor does the median step (over the tokens) shrink *per iteration*, from iteration `first` to
 # 64? One number for each family, in the order of `traces`.
 
 # %% tags=["parameters:11-shrink"]
-first = 32  # one of: [32, 16]
+first = 16  # one of: [16, 32]
 
 # %% tags=["answer:11-shrink"]
 answer = None  # seven numbers, computed from `traces` and `first`
@@ -333,7 +343,7 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:11-gate", "points:3"]
-# ### From chances to a distribution
+# ### Exercise 2: from chances to a distribution
 #
 # `ouro.exit_probability` holds the chance that the loop stops at an iteration *if it has come so far*. With
 # which probability does the loop of token number `token` end at each of the iterations 1 to 4? Compute it
@@ -368,7 +378,7 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:11-words", "points:2", "manual"]
-# ### Does it think longer?
+# ### Exercise 3: does it think longer?
 #
 # "Ouro was run for 64 iterations instead of 4, so it could think longer." Comment on this sentence in three
 # sentences; name one measurement of this lesson.
@@ -399,4 +409,4 @@ exercise.hint()
 #
 # **Further reading.** Huginn: Geiping et al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171);
 # retrofitted models: [arXiv:2511.07384](https://arxiv.org/abs/2511.07384); Parcae: arXiv 2604.12946; ALBERT:
-# Lan et al. (2019), [arXiv:1909.11942](https://arxiv.org/abs/1909.11942).
+# Lan et al. (2019), [arXiv:1909.11942](https://arxiv.org/abs/1909.11942). Terms: [glossary](glossary.md).
