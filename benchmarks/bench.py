@@ -75,7 +75,8 @@ def line(row: Row) -> str:
     ratio = "–"
     if row.other:
         one, other = statistics.median(row.ours), statistics.median(row.other)
-        ratio = f"costs {one / other:.2f} ×" if row.costs else f"{other / one:.3g}"
+        if one and other:
+            ratio = f"costs {one / other:.2f} ×" if row.costs else f"{other / one:.3g}"
     return f"| {row.what} | {spread(row.ours, row.unit)} | {beside} | {ratio} | {row.aim or '–'} |"
 
 
@@ -117,11 +118,11 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     for name in [] if given.table else given.names or COMPARISONS:
         result = measure(name, quick=given.quick)
-        for row in result["rows"]:
-            say(line(Row(**row)))
         if not given.quick:
             KEPT.mkdir(exist_ok=True)
             (KEPT / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        for row in result["rows"]:
+            say(line(Row(**row)))
     if not given.quick:
         kept = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in KEPT.glob("*.json")}
         TABLE.write_text(table(kept), encoding="utf-8")
