@@ -79,6 +79,14 @@ export class LivePage {
     this.engine.stop();
   }
 
+  /** Build and paint the explorer once, unseen, while the page opens: during a run it would be a long task. */
+  async prepare() {
+    const { place, settings, facts } = this;
+    place.classList.add("lv-unseen");
+    this.show([new Run(settings.name, [0, 0], facts.texts, 64)], "distance");
+    await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
+  }
+
   /** Run what the form holds: one prompt, two, or one with and without a change. */
   async runForm() {
     const { form } = this;
@@ -103,6 +111,7 @@ export class LivePage {
     /** @type {Run[]} */
     const runs = [];
     this.saving.hidden = true;
+    this.place.classList.remove("lv-unseen");
     this.form.say("Running: the picture shows the size of each step until the distances are known.");
     for (const [index, request] of checked.entries()) {
       if (this.isStopped) break;

@@ -37,6 +37,7 @@ async function startPage() {
     main.append(tour.element, page.form.element, page.place, page.saving);
     loading?.remove();
     main.append(make("p", { class: "lv-note" }, engineNote(await ready)));
+    await page.prepare();
     if (settings.guided || location.hash.includes("guided")) tour.open();
     else await page.guard(() => page.runForm());
   } catch (error) {
