@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
+from pydoc import locate
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 from test_trace import make_trace
 
 import latentkit as lk
@@ -27,6 +29,7 @@ TRACE = make_trace(["The", " cat", " sat"], iterations=15)
 STATES = TRACE.assign(
     state=(("token", "iteration", "hidden"), np.random.default_rng(0).normal(size=(3, 16, 4)))
 )
+VALUES = xr.DataArray([1, 2, 3], dims="seed")
 CALLS = {
     "settling_iteration": (TRACE,),
     "contraction_rate": (TRACE,),
@@ -36,6 +39,15 @@ CALLS = {
     "noise_floor": ("bfloat16", 4),
     "readout_rank": (TRACE, "The"),
     "token_slice": (TRACE, "cat"),
+    "compare_settling": (TRACE, TRACE),
+    "trace_distance": (STATES, STATES),
+    "measure.trace_floor": (TRACE,),
+    "measure.mean_interval": (VALUES,),
+    "measure.geometric_mean_interval": (VALUES,),
+    "measure.share_interval": (VALUES, 3),
+    "problems.draw_problems": ("lookup", 2),
+    "with_alt": (plt.figure().add_subplot(),),
+    "plot_layer_kl": (lk.open_example("smollm2_layer_lens"),),
     "open_trace": ("absent.nc",),
     "open_example": ("absent",),
 }
@@ -44,7 +56,7 @@ CALLS = {
 @pytest.mark.parametrize("function", CALLS)
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
 def test_a_wrong_value_of_any_parameter_is_used_or_refused(function, value):
-    call = getattr(lk, function)
+    call = locate(f"latentkit.{function}")
     names = call.__code__.co_varnames[: call.__code__.co_argcount + call.__code__.co_kwonlyargcount]
     for place, name in enumerate(names):
         given = list(CALLS[function])

@@ -92,6 +92,13 @@ def test_any_text_survives_the_file(tmp_path: Path, texts: list[str]) -> None:
     _same(lk.open_trace(lk.save_trace(trace, tmp_path / "any.nc")), trace)
 
 
+def test_an_attribute_that_the_format_cannot_hold_is_named(tmp_path: Path) -> None:
+    trace = make_trace(["a"]).assign_attrs(note="a\0b")
+    with pytest.raises(TraceError, match="attribute 'note' holds the character U\\+0000"):
+        lk.save_trace(trace, tmp_path / "trace.nc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_selection_of_a_trace_saves_too(tmp_path: Path) -> None:
     part = (
         make_trace(HOSTILE)

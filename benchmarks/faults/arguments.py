@@ -51,12 +51,13 @@ class TooSlow(BaseException):
 def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Return a valid call of each public function: positional arguments and keywords."""
     model, quiet = lk.load_model("nano-untrained"), {"progress": False}
-    trace = lk.run_recurrence(model, "The cat sat.", iterations=6, limit=12, keep_states=True, **quiet)
+    trace = lk.run_recurrence(model, "The cat sat.", iterations=16, limit=24, keep_states=True, **quiet)
     decoding = lk.run_decoding(model, "The cat", new_tokens=3, iterations=4, **quiet)
     layers = lk.run_layer_lens(model, "The cat", iterations=3, new_tokens=2, **quiet)
     solved = lk.run_problems(model, {"lookup": [1]}, problems=2, iterations=[1, 2], **quiet)
     chances = trace.entropy.where(trace.iteration > 0) * 0 + 0.1
     gated = trace.assign(exit_probability=chances)
+    likely = str(trace.readout_text.values.flat[0])
     counts = xr.DataArray([1, 2], dims="seed")
     file = lk.save_trace(trace, folder / "trace.nc")
     short = {"iterations": 2, **quiet}
@@ -86,7 +87,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "exit_iteration": ((trace, "entropy-diff"), {}),
         "noise_floor": ((), {"dtype": "bfloat16", "hidden": 32}),
         "measured_floor": ((trace,), {}),
-        "readout_rank": ((trace, " the"), {}),
+        "readout_rank": ((trace, likely), {}),
         "token_slice": ((trace, "cat"), {}),
         "plot_convergence": ((trace,), {}),
         "plot_distance": ((trace,), {}),
@@ -94,7 +95,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "plot_trajectory": ((trace,), {}),
         "plot_decoding": ((decoding,), {}),
         "plot_exits": ((decoding,), {}),
-        "plot_rank": ((trace, [" the"]), {}),
+        "plot_rank": ((trace, likely), {}),
         "plot_runs": (({"one": trace},), {}),
         "plot_layer_kl": ((layers,), {}),
         "plot_layer_profile": ((layers,), {}),
@@ -118,6 +119,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "explore": ((trace,), {}),
         "explore_model": ((model,), {}),
         "slide": ((trace,), {}),
+        "save_live_html": ((model, folder / "live.html"), {}),
     }
 
 

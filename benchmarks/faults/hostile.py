@@ -129,7 +129,7 @@ def attribute_pages(folder: Path, count: int) -> Iterator[Path]:
     """Write pages whose traces hold a hostile text everywhere."""
     traces = examples(lk.load_model("nano-untrained"))
     for number in range(count):
-        text = PAYLOADS[number % len(PAYLOADS)]
+        text = PAYLOADS[number % len(PAYLOADS)].replace("\0", "")  # which no attribute may hold
         trace = hostile(traces[number % len(traces)], text)
         safe = "".join(c for c in text if c not in "/\0\\")[:60]
         opened = lk.open_trace(lk.save_trace(trace, folder / f"{number} {safe}.nc"))

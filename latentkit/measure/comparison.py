@@ -11,6 +11,7 @@ from latentkit.measure.components import states
 from latentkit.measure.groups import compare_groups
 from latentkit.measure.interval import mean_interval
 from latentkit.measure.settling import RELATIVE, settling_iteration
+from latentkit.trace.checking import need_dataset
 
 __all__ = ["compare_settling", "trace_distance"]
 
@@ -66,6 +67,8 @@ def compare_settling(
     >>> found.difference.values.round(1).tolist(), found.later.values.tolist()
     ([12.3], ['first'])
     """
+    need_dataset(trace)
+    need_dataset(other, name="other")
     if "sweep" in {each.attrs.get("kind") for each in (trace, other)}:
         return compare_groups(trace, other, relative=relative, threshold=threshold, confidence=confidence)
     both = [settling_iteration(each, relative=relative, threshold=threshold) for each in (trace, other)]
@@ -115,6 +118,7 @@ def trace_distance(trace: xr.Dataset, other: xr.Dataset) -> xr.DataArray:
     TraceError
         If there are no states, or their shapes or iterations do not match.
     """
+    need_dataset(other, name="other")
     one, two = states(trace), states(other)
     _check_same(one, two)
     iterations = [each["iteration"].values.tolist() for each in (one, two)]

@@ -9,6 +9,7 @@ import xarray as xr
 
 from latentkit.arguments import whole_number
 from latentkit.errors import TraceError
+from latentkit.trace.checking import need_dataset
 
 __all__ = ["principal_components", "states"]
 
@@ -76,7 +77,8 @@ def principal_components(trace: xr.Dataset, *, components: int = 3) -> xr.Datase
 
 def states(trace: xr.Dataset) -> xr.DataArray:
     """Normalised latent states of a trace, float64, the hidden dimension last."""
-    if "state" not in getattr(trace, "variables", ()):
+    need_dataset(trace)
+    if "state" not in trace.variables:
         msg = "This trace has no latent states. Run with keep_states=True."
         raise TraceError(msg)
     state = trace["state"].transpose(..., "token", "iteration", "hidden").astype(float)

@@ -9,6 +9,7 @@ import xarray as xr
 from latentkit.arguments import whole_number
 from latentkit.errors import ArgumentError, nearest
 from latentkit.measure.settling import before_limit, distances
+from latentkit.trace.checking import need_dataset
 
 __all__ = ["measured_floor", "noise_floor", "trace_floor"]
 
@@ -96,6 +97,7 @@ def trace_floor(trace: xr.Dataset) -> float | None:
     trace : Dataset
         With ``dtype`` among its attributes, and ``hidden_size`` there or a dimension ``hidden``.
     """
+    need_dataset(trace)
     hidden = trace.attrs.get("hidden_size", trace.sizes.get("hidden"))
     dtype = str(trace.attrs.get("dtype")).removeprefix("torch.")
     if hidden is None or dtype not in _ROUNDING:

@@ -87,6 +87,7 @@ def geometric_mean_interval(
     >>> round(found["mean"].item(), 6)
     10.0
     """
+    need_dim(values, dim, f"Pass values of several repetitions along {dim!r}.")
     positive = values.where((values > 0) & np.isfinite(values))
     found = mean_interval(positive.copy(data=np.log(positive.values)), dim, confidence=confidence)
     return found.map(np.exp)

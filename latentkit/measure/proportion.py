@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import xarray as xr
 
-from latentkit.arguments import confidence_level
+from latentkit.arguments import confidence_level, shown_value, whole_number
 from latentkit.errors import ArgumentError
 
 __all__ = ["share_interval"]
@@ -55,6 +55,11 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
     ([0.0, 0.49, 0.722], [0.278, 0.943, 1.0])
     """
     confidence = confidence_level(confidence)
+    if not isinstance(right, xr.DataArray):
+        msg = f"`right` is {shown_value(right)}; pass an xarray.DataArray with numbers of successes."
+        raise ArgumentError(msg)
+    if not isinstance(of, xr.DataArray):
+        of = whole_number("of", of, least=1)
     tried = xr.zeros_like(right, dtype=float) + of
     if not ((tried > 0) & (right >= 0) & (right <= tried)).all():
         msg = "`right` must lie between 0 and `of`, and `of` must be above 0."

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from latentkit.arguments import shown_value
 from latentkit.errors import ArgumentError
 from latentkit.plot.dark import darkened, heatmap_boxes
 
@@ -60,11 +61,11 @@ def alt_text(picture: Axes | Figure) -> str:
         If latentkit drew none of the axes.
     """
     axes = picture.axes if isinstance(picture, Figure) else [picture]
-    found = [_texts[ax] for ax in axes if ax in _texts]
+    found = [_texts[ax] for ax in axes if isinstance(ax, Axes) and ax in _texts]
     if not found:
         msg = (
-            f"No alt text is known for {picture!r}. Pass the axes that a `plot_` function of latentkit "
-            "returned, or their figure."
+            f"No alt text is known for the picture {shown_value(picture)}. Pass the axes that a `plot_` "
+            "function of latentkit returned, or their figure."
         )
         raise ArgumentError(msg)
     return "\n".join(found)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from latentkit.arguments import is_name_of, is_whole, one_of, shown_value, whole_number
 from latentkit.errors import ArgumentError, nearest
 from latentkit.problems.facts.chains import draw_question
 from latentkit.problems.held_out import is_held_out
@@ -32,6 +33,7 @@ from latentkit.problems.kinds import (
 __all__ = ["Problem", "Sheet", "Split", "draw_problems", "every_pair", "make_problem", "make_sheet", "sheets"]
 
 Split = Literal["train", "heldout"]
+_MOST = 1_000_000  # problems of one call, some hundred megabytes
 _SPLITS = ("train", "heldout")
 
 
@@ -109,7 +111,9 @@ def make_sheet(
     ArgumentError
         If the kind or the split is unknown, or the kind has no problems of that many steps.
     """
-    _check(kind, split, steps or most_steps)
+    _check(kind, split, seed)
+    for name, number in {"steps": steps, "most_steps": most_steps}.items():
+        _check_steps(kind, name, number)
     rng = random.Random(f"{kind}/{seed}/{split}")
     if kind == "facts":
         return _facts_sheet(rng, split, questions, most_steps, steps)
@@ -197,6 +201,7 @@ def draw_problems(
     >>> len({problem.prompt for problem in problems})
     3
     """
+    count = whole_number("count", count, least=0, most=_MOST)
     found: dict[str, Problem] = {}
     seed = repeats = 0
     while len(found) < count and repeats < 20 * len(found) + 100:
@@ -260,15 +265,19 @@ def _facts_sheet(
     return Sheet("facts", "", tuple(asked), chat)
 
 
-def _check(kind: str, split: str, steps: int | None) -> None:
-    if kind not in KINDS:
-        raise ArgumentError(f"No kind of problem named {kind!r}. {nearest(str(kind), KINDS)}")
-    if split not in _SPLITS:
-        raise ArgumentError(f"No split named {split!r}. {nearest(str(split), _SPLITS)}")
+def _check(kind: str, split: str, seed: int | str) -> None:
+    if not is_name_of(kind, KINDS):
+        raise ArgumentError(f"No kind of problem named {shown_value(kind)}. {nearest(str(kind), KINDS)}")
+    one_of("split", split, _SPLITS)
+    if not isinstance(seed, str) and not is_whole(seed):
+        raise ArgumentError(f"seed is {shown_value(seed)}; pass a whole number or a text.")
+
+
+def _check_steps(kind: str, name: str, steps: int | None) -> None:
     if steps is None:
         return
-    if isinstance(steps, bool) or steps not in range(1, MOST_STEPS[kind] + 1):
+    if not is_whole(steps) or not 1 <= steps <= MOST_STEPS[kind]:
         raise ArgumentError(
-            f"{kind!r} has problems of 1 to {MOST_STEPS[kind]} steps, not {steps!r}. "
-            f"Pass steps between 1 and {MOST_STEPS[kind]}."
+            f"{kind!r} has problems of 1 to {MOST_STEPS[kind]} steps, not {shown_value(steps)}. "
+            f"Pass {name} between 1 and {MOST_STEPS[kind]}."
         )

@@ -7,7 +7,7 @@ import xarray as xr
 from latentkit.errors import TraceError, nearest
 from latentkit.trace.kinds import KINDS, Kind, Variable
 
-__all__ = ["check_trace", "need_dim", "trace_kind"]
+__all__ = ["check_trace", "need_dataset", "need_dim", "trace_kind"]
 
 _DTYPES = {"float": "fiu", "int": "iu", "bool": "b", "text": "OUT"}  # numpy's letters
 
@@ -21,9 +21,7 @@ def trace_kind(trace: xr.Dataset) -> Kind:
         If it is not a dataset, or has no known kind.
     """
     advice = "Pass the result of a `run_*` function"
-    if not isinstance(trace, xr.Dataset):
-        msg = f"Expected a trace (an xarray.Dataset), got {type(trace).__name__}. {advice}."
-        raise TraceError(msg)
+    need_dataset(trace, advice)
     name = trace.attrs.get("kind")
     if name is None:
         msg = (
@@ -35,6 +33,16 @@ def trace_kind(trace: xr.Dataset) -> Kind:
         msg = f"No kind of trace is named {name!r}. {nearest(str(name), KINDS)}"
         raise TraceError(msg)
     return KINDS[name]
+
+
+def need_dataset(
+    trace: xr.Dataset, advice: str = "Pass the result of a `run_*` function", *, name: str = ""
+) -> None:
+    """Raise a `TraceError` unless a trace is a dataset; the message holds the argument's name if given."""
+    if not isinstance(trace, xr.Dataset):
+        place = f" as {name}" if name else ""
+        msg = f"Expected a trace (an xarray.Dataset){place}, got {type(trace).__name__}. {advice}."
+        raise TraceError(msg)
 
 
 def check_trace(trace: xr.Dataset) -> xr.Dataset:
@@ -100,6 +108,6 @@ def need_dim(data: xr.Dataset | xr.DataArray, dim: str, advice: str) -> None:
     if dims is None:
         given = type(data).__name__
         raise TraceError(f"Expected values with labels (an xarray.DataArray), got {given}. {advice}")
-    if dim not in dims:
+    if not isinstance(dim, str) or dim not in dims:
         msg = f"Expected a dimension {dim!r}, got {tuple(data.dims)}. {advice}"
         raise TraceError(msg)

@@ -45,7 +45,7 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     TraceError
-        If ``trace`` is not a trace, or the folder does not exist.
+        If ``trace`` is not a trace, an attribute holds the character U+0000, or the folder does not exist.
     FileError
         If the file cannot be written.
 
@@ -62,6 +62,10 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             "A sweep is on disk already. Copy the folder of its store, or save one of its traces: "
             "select_prompt(sweep, 0)."
         )
+        raise TraceError(msg)
+    attributes = [pair for part in (trace, *trace.variables.values()) for pair in part.attrs.items()]
+    if bad := [name for name, value in attributes if isinstance(value, str) and "\0" in value]:
+        msg = f"The attribute {bad[0]!r} holds the character U+0000, which the file format cannot. Remove it."
         raise TraceError(msg)
     packed = _pack(trace)
     return write_file(path, to_netcdf(packed, _compression(packed)))

@@ -18,7 +18,6 @@ import xarray as xr
 
 from latentkit.arguments import is_whole, shown_value
 from latentkit.errors import TraceError
-from latentkit.trace.checking import trace_kind
 from latentkit.trace.kinds import KINDS, Variable
 
 __all__ = ["RECORD", "SEAL", "VOCABULARY", "digests", "is_store", "open_store", "read_seal", "select_prompt"]
@@ -160,7 +159,7 @@ def select_prompt(sweep: xr.Dataset, number: int) -> xr.Dataset:
     TraceError
         If it is not a sweep, has no such prompt, or this prompt failed or has not run.
     """
-    if trace_kind(sweep).name != "sweep":
+    if getattr(sweep, "attrs", {}).get("kind") != "sweep":
         raise TraceError(
             "Expected a sweep. Pass the result of `run_sweep`, or a store that `open_trace` opened."
         )

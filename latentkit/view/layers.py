@@ -33,7 +33,7 @@ def select_layers(result: xr.Dataset, *, mask_zero: bool = False) -> xr.DataArra
         If ``mask_zero`` is True and the dataset has no intervals.
     """
     if not isinstance(result, xr.Dataset):
-        msg = f"Expected a dataset from {_RUNS}, got {type(result).__name__}."
+        msg = f"Expected a result (an xarray.Dataset) from {_RUNS}, got {type(result).__name__}."
         raise TraceError(msg)
     need_kind(result, "layers")
     name = str(result.attrs.get("divergence", "kl"))

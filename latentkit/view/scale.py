@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from latentkit.errors import ArgumentError, nearest
+from latentkit.arguments import one_of
 from latentkit.view.limits import check_limits, within_span
 
 __all__ = ["ColourScale", "ScaleName", "choose_scale", "colour_scale", "describe_scale"]
@@ -57,9 +57,8 @@ def colour_scale(
     >>> colour_scale(np.array([0.0, 0.1, 0.2, 20.0]), "robust")
     ColourScale(name='robust', low=0.0, high=0.2)
     """
-    if scale is not None and scale not in _SCALES:
-        msg = f"`scale` is {scale!r}. {nearest(str(scale), _SCALES)}"
-        raise ArgumentError(msg)
+    if scale is not None:
+        one_of("scale", scale, _SCALES)
     name: ScaleName = scale or (choose_scale(values) if vmin is None and vmax is None else "linear")
     low, high = check_limits(_within(values, name), vmin, vmax, log=name == "log")
     return ColourScale(name, low, high)

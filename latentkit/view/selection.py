@@ -10,6 +10,7 @@ import xarray as xr
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.trace import KINDS
+from latentkit.trace.checking import need_dataset
 
 __all__ = ["need_kind", "select_distance", "select_seeds", "select_tokens", "token_rows"]
 
@@ -53,10 +54,11 @@ def select_seeds(trace: xr.Dataset, *, tokens: slice | None = None) -> xr.DataAr
 
 def need_kind(trace: xr.Dataset, *names: str) -> None:
     """Raise an error if a trace is of another kind; a dataset without a kind is checked by its variables."""
-    kind = getattr(trace, "attrs", {}).get("kind")
+    functions = " or ".join(KINDS[name].function for name in names)
+    need_dataset(trace, f"Pass the result of {functions}")
+    kind = trace.attrs.get("kind")
     if kind is None or kind in names:
         return
-    functions = " or ".join(KINDS[name].function for name in names)
     msg = (
         f"Expected a trace of the kind {' or '.join(map(repr, names))}, got one of the kind {kind!r}. "
         f"Pass the result of {functions}."
@@ -70,10 +72,6 @@ def select_tokens(values: xr.DataArray, tokens: slice | None) -> xr.DataArray:
 
 
 def _distance(trace: xr.Dataset) -> xr.DataArray:
-    if not isinstance(trace, xr.Dataset):
-        given = type(trace).__name__
-        msg = f"Expected a trace (an xarray.Dataset), got {given}. Pass what `run_recurrence` returns."
-        raise TraceError(msg)
     need_kind(trace, "recurrence")
     for name in ("distance", "token_text"):
         if name not in trace.variables:
