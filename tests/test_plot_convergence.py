@@ -639,8 +639,8 @@ def test_pictures_of_others_have_no_alt_text(ask):
     with pytest.raises(ArgumentError) as raised:
         ask(ax)
     assert str(raised.value) == (
-        f"No alt text is known for the picture {ax!r}. Pass the axes that a `plot_` function of latentkit returned, "
-        "or their figure."
+        f"No alt text is known for the picture {ax!r}. Pass the axes that a `plot_` function of latentkit "
+        "returned, or their figure."
     )
 
 
