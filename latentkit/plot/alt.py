@@ -60,7 +60,7 @@ def alt_text(picture: Axes | Figure) -> str:
     ArgumentError
         If latentkit drew none of the axes.
     """
-    axes = picture.axes if isinstance(picture, Figure) else [picture]
+    axes: list[Any] = picture.axes if isinstance(picture, Figure) else [picture]
     found = [_texts[ax] for ax in axes if isinstance(ax, Axes) and ax in _texts]
     if not found:
         msg = (

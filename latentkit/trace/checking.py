@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from latentkit.arguments import is_name_of
 from latentkit.errors import TraceError, nearest
 from latentkit.trace.kinds import KINDS, Kind, Variable
 
@@ -108,6 +109,6 @@ def need_dim(data: xr.Dataset | xr.DataArray, dim: str, advice: str) -> None:
     if dims is None:
         given = type(data).__name__
         raise TraceError(f"Expected values with labels (an xarray.DataArray), got {given}. {advice}")
-    if not isinstance(dim, str) or dim not in dims:
+    if not is_name_of(dim, dims):
         msg = f"Expected a dimension {dim!r}, got {tuple(data.dims)}. {advice}"
         raise TraceError(msg)

@@ -63,8 +63,10 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             "select_prompt(sweep, 0)."
         )
         raise TraceError(msg)
-    attributes = [pair for part in (trace, *trace.variables.values()) for pair in part.attrs.items()]
-    if bad := [name for name, value in attributes if isinstance(value, str) and "\0" in value]:
+    attributes = [trace.attrs, *(variable.attrs for variable in trace.variables.values())]
+    if bad := [
+        name for one in attributes for name, value in one.items() if isinstance(value, str) and "\0" in value
+    ]:
         msg = f"The attribute {bad[0]!r} holds the character U+0000, which the file format cannot. Remove it."
         raise TraceError(msg)
     packed = _pack(trace)
