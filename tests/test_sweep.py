@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -246,6 +246,19 @@ def test_the_store_of_another_sweep_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "else" / "thesis.tex").read_text() == "all of it"
 
 
+def test_a_store_of_another_version_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    sweep_into(tmp_path / "s.zarr")
+    seal = tmp_path / "s.zarr" / "latentkit.json"
+    seal.write_text(json.dumps({**json.loads(seal.read_text()), "format": 99}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    message = "is a store of the format 99; this version reads the format 1"
+    with pytest.raises(TraceError, match=message):
+        lk.open_trace(tmp_path / "s.zarr")
+    with pytest.raises(ArgumentError, match=message):
+        sweep_into(tmp_path / "s.zarr")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_two_sweeps_do_not_write_to_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from latentkit.run.sweep import sweep as module
 
@@ -266,8 +279,9 @@ def test_two_sweeps_do_not_write_to_one_store(tmp_path: Path, monkeypatch: pytes
     assert "Another sweep is writing" in errors[0]
 
 
-def test_a_full_disk_is_an_error_of_ours_and_spoils_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+def test_a_full_or_read_only_disk_is_an_error_of_ours_and_spoils_nothing(
+    reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from zarr.storage import LocalStore
 
@@ -277,19 +291,18 @@ def test_a_full_disk_is_an_error_of_ours_and_spoils_nothing(
     async def full(self: Any, key: str, value: Any, *rest: Any) -> None:
         left[0] -= 1
         if left[0] < 0:
-            raise OSError(28, "No space left on device")
+            raise OSError(reason, os.strerror(reason))
         await put(self, key, value, *rest)
 
     monkeypatch.setattr(LocalStore, "set", full)
-    with pytest.raises(FileError, match="No space left"):
+    with pytest.raises(FileError, match=os.strerror(reason)):
         sweep_into(tmp_path / "s.zarr")
     monkeypatch.setattr(LocalStore, "set", put)
     assert values_of(sweep_into(tmp_path / "s.zarr")) == whole
 
 
-def damage(store: Path, choice: random.Random) -> str:
-    """Change one file of a store: a flipped bit, a cut, a removal, or foreign bytes."""
-    file = choice.choice([path for path in sorted(store.rglob("*")) if path.is_file()])
+def damage(file: Path, choice: random.Random) -> str:
+    """Change a file: a flipped bit, a cut, a removal, or foreign bytes."""
     data = bytearray(file.read_bytes())
     how = choice.choice(["flip", "flip", "cut", "remove", "foreign"])
     if how == "flip" and data:
@@ -302,16 +315,18 @@ def damage(store: Path, choice: random.Random) -> str:
         file.unlink()
     else:
         file.write_bytes(data)
-    return f"{how} of {file.relative_to(store)}"
+    return f"{how} of {file.name}"
 
 
-def damaged_stores_raise_our_errors(tmp_path: Path, count: int) -> None:
-    sweep_into(tmp_path / "s.zarr", {"prompt": PROMPTS, "topic": list("aabbcc")})
-    right = values_of(lk.open_trace(tmp_path / "s.zarr"))
+def damaged_stores_raise_our_errors(store: Path, count: int) -> None:
+    """Damage one file, read the whole store, repair it, and so on."""
+    right = values_of(sweep_into(store, {"prompt": PROMPTS, "topic": list("aabbcc")}))
+    files = [path for path in sorted(store.rglob("*")) if path.is_file()]
     for number in range(count):
-        store = tmp_path / f"d{number}.zarr"
-        shutil.copytree(tmp_path / "s.zarr", store)
-        what = damage(store, random.Random(number))
+        choice = random.Random(number)
+        file = choice.choice(files)
+        whole = file.read_bytes()
+        what = damage(file, choice)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
@@ -319,7 +334,7 @@ def damaged_stores_raise_our_errors(tmp_path: Path, count: int) -> None:
             except LatentkitError:
                 continue
             finally:
-                shutil.rmtree(store)
+                file.write_bytes(whole)
         if "remove" in what:  # a chunk without a file holds missing values
             continue
         assert found == right, what
@@ -333,12 +348,12 @@ def test_an_empty_chunk_is_damaged(tmp_path: Path) -> None:
 
 
 def test_damaged_stores_raise_our_errors(tmp_path: Path) -> None:
-    damaged_stores_raise_our_errors(tmp_path, 30)
+    damaged_stores_raise_our_errors(tmp_path / "s.zarr", 30)
 
 
 @pytest.mark.slow
 def test_a_thousand_damaged_stores_raise_our_errors(tmp_path: Path) -> None:
-    damaged_stores_raise_our_errors(tmp_path, 1000)
+    damaged_stores_raise_our_errors(tmp_path / "s.zarr", 1000)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -355,8 +370,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> 
         ({"prompts": []}, "at least one prompt"),
         ({"prompts": {"text": [[1]]}}, "name one of them 'prompt'"),
         ({"prompts": {"prompt": [[1]], "a b": [1]}}, "cannot name a coordinate"),
-        ({"run": "run_everything"}, "a sweep cannot run"),
-        ({"run": lk.run_problems}, "a sweep cannot run"),
+        ({"run": "run_everything"}, "pass a run_. function of one prompt"),
+        ({"run": lk.run_problems}, "pass a run_. function of one prompt"),
         ({"depth": 4}, "no argument 'depth'"),
         ({"client": 4}, "dask.distributed.Client"),
         ({"retry_failed": 2}, "retry_failed"),
