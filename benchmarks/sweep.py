@@ -1,8 +1,9 @@
 """Sweeps: throughput beside a plain loop, memory by the number of prompts, time to open and draw a store.
 
-    python -m benchmarks.sweep [--prompts 200] [--many 1000]
+    python -m benchmarks.sweep [--only throughput | memory] [--prompts 100] [--many 1000]
 
-Each part runs in a process of its own, one after the other; the last lines are a table in Markdown.
+Each part runs in a process of its own, one after the other; the last lines are a table in Markdown. Sweeps
+whose memory is compared have 16 iterations, so that the largest ends in minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SUBJECTS = (
 VERBS = ("saw", "opened", "had forgotten", "carried", "was looking for", "bought")
 OBJECTS = ("the door", "a small box", "the letter", "his hat", "two apples", "the road to the sea")
 
+_SHORT = 16  # iterations of the sweeps whose memory is compared
+
 
 def prompts(count: int) -> list[str]:
     """Sentences of several lengths."""
@@ -48,7 +51,7 @@ def loop(folder: Path, count: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin}
 
 
-def sweep(folder: Path, count: int, workers: int = 0) -> dict[str, float]:
+def sweep(folder: Path, count: int, workers: int = 0, iterations: int = 64) -> dict[str, float]:
     """The same through `run_sweep`."""
     import latentkit as lk
 
@@ -59,7 +62,8 @@ def sweep(folder: Path, count: int, workers: int = 0) -> dict[str, float]:
 
         client = Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     begin = time.perf_counter()
-    lk.run_sweep(lk.run_recurrence, model, prompts(count), folder / "s.zarr", client=client, progress=False)
+    settings = {"iterations": iterations, "limit": 2 * iterations, "progress": False}
+    lk.run_sweep(lk.run_recurrence, model, prompts(count), folder / "s.zarr", client=client, **settings)
     seconds = time.perf_counter() - begin
     if client is not None:
         client.close()
@@ -98,27 +102,40 @@ def apart(part: str, folder: str, *numbers: int) -> dict[str, float]:
     return found
 
 
-def main() -> None:
-    """Measure everything and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompts", type=int, default=200)
-    parser.add_argument("--many", type=int, default=1000)
-    asked = parser.parse_args()
-    count, many = asked.prompts, asked.many
-    folders = [tempfile.TemporaryDirectory() for _ in range(5)]
+def throughput(count: int) -> None:
+    """Print the table of prompts per second."""
+    folders = [tempfile.TemporaryDirectory() for _ in range(3)]
     plain = apart("loop", folders[0].name, count)["seconds"]
     one = apart("sweep", folders[1].name, count)["seconds"]
     two = apart("sweep", folders[2].name, count, 2)["seconds"]
-    few, large = apart("sweep", folders[3].name, many // 10), apart("sweep", folders[4].name, many)
-    shown = apart("draw", folders[4].name, many)
     print(f"| {count} prompts on nano, 64 iterations with readouts | prompts/s | ratio |\n|---|---|---|")
     for name, seconds in (("a plain loop", plain), ("run_sweep", one), ("run_sweep, 2 workers", two)):
         print(f"| {name} | {count / seconds:.2f} | {plain / seconds:.2f} |")
-    print(f"\nMemory: {few['MiB']:.0f} MiB for {many // 10} prompts, {large['MiB']:.0f} MiB for {many}.")
-    print(f"A store of {many} prompts opens in {shown['seconds']:.2f} s.")
-    print(f"One picture of it takes {shown['draw']:.2f} s and {shown['MiB']:.0f} MiB in all.")
     for folder in folders:
         folder.cleanup()
+
+
+def memory(many: int) -> None:
+    """Print the memory of a small and a large sweep, and what opening and drawing the large one needs."""
+    with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as large:
+        few, all_ = apart("sweep", small, many // 10, 0, _SHORT), apart("sweep", large, many, 0, _SHORT)
+        shown = apart("draw", large, many)
+    print(f"Memory: {few['MiB']:.0f} MiB for {many // 10} prompts, {all_['MiB']:.0f} MiB for {many}.")
+    print(f"A store of {many} prompts opens in {shown['seconds']:.2f} s.")
+    print(f"One picture of it takes {shown['draw']:.2f} s and {shown['MiB']:.0f} MiB in all.")
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("throughput", "memory"))
+    parser.add_argument("--prompts", type=int, default=100)
+    parser.add_argument("--many", type=int, default=1000)
+    asked = parser.parse_args()
+    if asked.only != "memory":
+        throughput(asked.prompts)
+    if asked.only != "throughput":
+        memory(asked.many)
 
 
 if __name__ == "__main__":
