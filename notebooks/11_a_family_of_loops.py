@@ -41,16 +41,18 @@ traces = {
 
 # %%
 vmin, vmax = lk.color_limits(*traces.values())
-figure, places = plt.subplots(4, 2, figsize=(10, 10), layout="constrained")
+figure, places = plt.subplots(4, 2, figsize=(10, 8.5), layout="constrained")
 for ax, (family, trace) in zip(places.flat, traces.items(), strict=False):
     lk.plot_convergence(trace, title=family, vmin=vmin, vmax=vmax, colorbar=ax in places[:, 1], ax=ax)
+    ax.set_xlabel("")
+    ax.texts[-1].remove()  # the note; the text below says the same
 places.flat[-1].axis("off")
 lk.with_alt(figure)
 
 # %% [markdown]
-# Seven models, one text, 64 iterations each, one colour scale: yellow is far from the state after 128
-# iterations, dark is near. A dashed line marks the end of the trained depth; what is to the right of it was
-# never trained.
+# Seven models, one text, 64 iterations from left to right, one colour scale: yellow is far from the state
+# after 128 iterations, dark is near. A dashed line marks the end of the trained depth; what is to the right
+# of it was never trained.
 #
 # ## Two kinds of loops
 #
@@ -181,8 +183,8 @@ print("asked for 64:", int(traces["Ouro"].is_extrapolated.sum()), "of them beyon
 
 # %%
 ax = lk.plot_distance(traces["Ouro"])
-ax.get_legend().set_ncols(3)
-ax.get_legend().set_loc("upper right")
+ax.get_legend().set_loc("lower left")
+ax.get_legend().set_bbox_to_anchor((0.17, 0), transform=ax.transAxes)
 lk.with_alt(ax)
 
 # %% [markdown]
