@@ -72,7 +72,7 @@ Markdown(
 #
 # A model predicts the next token with a probability for every token. How different are two such predictions
 # $p$ and $q$? The *Kullback–Leibler divergence*,
-# in short [KL divergence](glossary.md#kl-divergence), measures it:
+# in short [KL divergence](glossary.md#divergence), measures it:
 #
 # $$\mathrm{KL}(p \,\Vert\, q) = \sum_k p_k \log \frac{p_k}{q_k}$$
 #

@@ -73,7 +73,7 @@ saving
 # %% [markdown]
 # Choose a criterion and move its threshold. The bars show how many iterations each token would have run; an
 # orange bar means that its top token would have been another. Two numbers are reported:
-# what is *saved*, and what is *paid*. Paid is the [KL divergence](glossary.md#kl-divergence), KL(readout at
+# what is *saved*, and what is *paid*. Paid is the [KL divergence](glossary.md#divergence), KL(readout at
 # the end ‖ readout at the exit), in nats: 0 if nothing would have changed. *(A slider needs a running
 # notebook. On paper, use the table below it.)*
 

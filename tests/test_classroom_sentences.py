@@ -65,6 +65,14 @@ def test_a_prediction_is_compared_and_every_comparison_was_asked_for(source):
     assert asked == compared
 
 
+def test_the_glossary_s_terms_are_lower_case():
+    """The anchor of a heading keeps capitals in JupyterLab, and not on GitHub and on the site."""
+    glossary = (LESSONS / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^##+ (.*)$", glossary, re.MULTILINE)
+    assert terms == sorted(terms)
+    assert [term for term in terms if term != term.lower()] == []
+
+
 @lesson
 def test_terms_lead_to_the_glossary(source):
     glossary = (LESSONS / "glossary.md").read_text(encoding="utf-8")
