@@ -16,7 +16,7 @@ from latentkit.files import write_file
 __all__ = ["Laid", "lay_lesson_anew", "lay_lessons", "lesson_folder"]
 
 _RECORD = ".latentkit.json"  # digest of each file as it was laid
-_LEFT_OUT = (".py",)  # sources from which the notebooks are built
+_LEFT_OUT = (".py", ".svg")  # sources of the notebooks, and what a run of a lesson writes
 
 
 def lesson_folder() -> Path:

@@ -30,6 +30,7 @@ def originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).write_text(notebook(name), encoding="utf-8")
     (folder / "glossary.md").write_text("words")
     (folder / "02_two.py").write_text("source")
+    (folder / "picture.svg").write_text("saved by a lesson")
     monkeypatch.setattr(lessons, "lesson_folder", lambda: folder)
     return folder
 
