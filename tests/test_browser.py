@@ -52,5 +52,24 @@ def test_lesson_0_slider_shows_the_next_token_at_each_iteration(lesson_0):
     expect(text.locator("tbody")).not_to_have_text(last)
 
 
+def test_lesson_0_takes_predictions_by_keyboard(lesson_0):
+    """A list, whose arrow keys JupyterLab would take, and a number."""
+    tokens = lesson_0.get_by_label("Your tokens")
+    tokens.focus()
+    tokens.press("ArrowDown")
+    tokens.press("Shift+ArrowDown")
+    both = "Noted: 0 “<|begin_text|>”, 1 “"
+    expect(lesson_0.get_by_role("status").filter(has_text=both)).to_be_visible()
+
+    number = lesson_0.get_by_label("Your number")
+    number.press_sequentially("100")
+    number.press("Enter")
+    refusal = "The prediction is a number from 0 to 64, got '100'."
+    expect(lesson_0.get_by_role("status").filter(has_text=refusal)).to_be_visible()
+    number.press("Backspace")
+    number.press("Enter")
+    expect(lesson_0.get_by_role("status").filter(has_text="Noted: 10.")).to_be_visible()
+
+
 def test_lesson_0_exercise_has_a_hint_and_a_solution(lesson_0):
     unfold_help(lesson_0)

@@ -40,6 +40,13 @@ def test_lesson_1_sliders_show_the_text_at_each_iteration(lesson_1):
     assert twin.get_attribute("src") == still
 
 
+def test_lesson_1_takes_a_choice_by_keyboard(lesson_1):
+    first = lesson_1.get_by_role("radio", name="both", exact=True)
+    first.focus()
+    first.press("ArrowDown")
+    expect(lesson_1.get_by_role("status").filter(has_text="Noted: “only the coda lens”.")).to_be_visible()
+
+
 def test_lesson_6_sliders_show_where_each_token_would_stop(lesson_6):
     said = lesson_6.locator(".widget-html-content", has_text="Saved:")
     expect(said).to_contain_text("Saved:")

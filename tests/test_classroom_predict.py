@@ -18,7 +18,9 @@ def _nothing_entered(monkeypatch):
 
 def shown(prediction):
     """The widgets of a prediction: the input, and the line below it."""
-    _question, entry, noted = field(prediction, prediction._options, several=prediction._several).children
+    _question, entry, noted, _keys = field(
+        prediction, prediction._options, several=prediction._several
+    ).children
     return entry, noted
 
 

@@ -1,10 +1,15 @@
-"""The field in which a prediction is entered: a widget, by mouse or keyboard."""
+"""The field in which a prediction is entered: a widget, by mouse or keyboard.
+
+JupyterLab uses the arrow keys and single letters to move between cells, also while a list or a radio button
+has the focus. A field therefore switches these shortcuts off inside itself.
+"""
 
 from __future__ import annotations
 
 import html
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
 
 if TYPE_CHECKING:
@@ -13,6 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["field"]
 
 _MANY = 8  # tokens that are visible without scrolling
+_OWN_KEYS = """
+function render({ el }) {
+  const box = el.parentElement;
+  if (box) box.setAttribute("data-lm-suppress-shortcuts", "true");
+  else requestAnimationFrame(() => render({ el }));
+}
+export default { render };
+"""
+
+
+class _OwnKeys(anywidget.AnyWidget):
+    """Switches the shortcuts of JupyterLab off in the box that holds this widget, which shows nothing."""
+
+    _esm = _OWN_KEYS
 
 
 def field(prediction: Prediction, options: dict[Any, str] | None, *, several: bool) -> widgets.VBox:
@@ -31,15 +50,15 @@ def field(prediction: Prediction, options: dict[Any, str] | None, *, several: bo
     entry: Any
     if options is None:
         text = "" if said is None else str(said)
-        entry = widgets.Text(value=text, placeholder="a number", continuous_update=False)
+        entry = widgets.Text(value=text, description="Your number", continuous_update=False)
     elif several:
         choose = [(shown, value) for value, shown in options.items()]
         rows = min(_MANY, len(choose))
-        entry = widgets.SelectMultiple(options=choose, value=tuple(said or ()), rows=rows)
+        value = tuple(said or ())
+        entry = widgets.SelectMultiple(options=choose, value=value, rows=rows, description="Your tokens")
     else:
-        entry = widgets.RadioButtons(options=list(options), value=said)
+        entry = widgets.RadioButtons(options=list(options), value=said, description="Your choice")
     entry.layout = widgets.Layout(width="24rem", max_width="98%")
-    entry.tooltip = prediction.question  # the name of the input for screen readers
     noted = widgets.HTML(_status(prediction.enter(said)))
 
     def enter(change: Any) -> None:
@@ -47,7 +66,7 @@ def field(prediction: Prediction, options: dict[Any, str] | None, *, several: bo
 
     entry.observe(enter, names="value")
     question = widgets.HTML(f"<b>Predict first.</b> {html.escape(prediction.question)}")
-    box = widgets.VBox([question, entry, noted])
+    box = widgets.VBox([question, entry, noted, _OwnKeys()])
     box.layout = widgets.Layout(border_left="4px solid #7b4fa3", padding="0.2em 0.9em", max_width="46rem")
     return box
 
