@@ -1,7 +1,7 @@
 """The field in which a prediction is entered: a widget, by mouse or keyboard.
 
 JupyterLab uses the arrow keys and single letters to move between cells, also while a list or a radio button
-has the focus. A field therefore switches these shortcuts off inside itself.
+has the focus. A field therefore keeps these keys to itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ __all__ = ["field"]
 
 _MANY = 8  # tokens that are visible without scrolling
 _OWN_KEYS = """
+function keep(event) {
+  const shortcut = event.key === "Enter" || event.ctrlKey || event.metaKey || event.altKey;
+  if (!shortcut) event.stopPropagation();
+}
 function render({ el }) {
   const box = el.parentElement;
-  if (box) box.setAttribute("data-lm-suppress-shortcuts", "true");
+  if (box) box.addEventListener("keydown", keep);
   else requestAnimationFrame(() => render({ el }));
 }
 export default { render };
@@ -29,7 +33,7 @@ export default { render };
 
 
 class _OwnKeys(anywidget.AnyWidget):
-    """Switches the shortcuts of JupyterLab off in the box that holds this widget, which shows nothing."""
+    """Shows nothing; keys pressed in the box that holds this widget do not reach JupyterLab."""
 
     _esm = _OWN_KEYS
 
