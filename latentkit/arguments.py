@@ -23,6 +23,7 @@ __all__ = [
     "flag",
     "is_name_of",
     "is_whole",
+    "new_file",
     "one_of",
     "plain_text",
     "real_number",
@@ -122,4 +123,13 @@ def file_path(name: str, value: object, example: str) -> Path:
         if isinstance(path, str) and "\0" not in path:
             return Path(path)
     msg = f"{name} is {shown_value(value)}; pass the path of a file, such as {example!r}."
+    raise ArgumentError(msg)
+
+
+def new_file(name: str, value: object, example: str) -> Path:
+    """Return ``value`` as the `Path` of a file to write, or raise an `ArgumentError` if its folder is missing."""
+    path = file_path(name, value, example)
+    if path.parent.is_dir():
+        return path
+    msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
     raise ArgumentError(msg)

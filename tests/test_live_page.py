@@ -70,8 +70,12 @@ def test_examples_are_published_prompts_facts_and_problems():
 def test_wrong_arguments_are_refused(model, tmp_path):
     with pytest.raises(ArgumentError, match="There is no folder"):
         lk.save_live_html(model, tmp_path / "none" / "live.html")
-    with pytest.raises(ArgumentError, match="prompt must be a text, got 3"):
+    with pytest.raises(ArgumentError, match="prompt is 3; pass a text"):
         lk.save_live_html(model, tmp_path / "live.html", prompt=3)
+    with pytest.raises(ArgumentError, match="path is 5; pass the path of a file, such as 'live.html'"):
+        lk.save_live_html(model, 5)
+    with pytest.raises(ArgumentError, match="guided is 'yes'; pass True or False"):
+        lk.save_live_html(model, tmp_path / "live.html", guided="yes")
     with pytest.raises(ModelError, match="cannot run in a page"):
         lk.save_live_html(object(), tmp_path / "live.html")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from models_for_tests import tiny_model
 
 import latentkit as lk
-from latentkit.errors import FileError, TraceError
+from latentkit.errors import ArgumentError, FileError, TraceError
 from latentkit.netcdf import read_netcdf, to_netcdf
 from latentkit.trace import KINDS, build_trace, check_trace, need_dim, trace_kind
 
@@ -187,7 +187,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     assert str(raised.value) == (
         f"There is no file {tmp_path / 'none.nc'}. Pass the path that `save_trace` returned."
     )
-    with pytest.raises(TraceError) as raised:
+    with pytest.raises(ArgumentError) as raised:
         lk.save_trace(make_trace(["a"]), tmp_path / "no" / "a.nc")
     assert str(raised.value) == f"There is no folder {tmp_path / 'no'} to save a.nc in. Create it first."
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from latentkit import criteria
-from latentkit.errors import ArgumentError
+from latentkit.arguments import flag, new_file, plain_text
 from latentkit.explorer.bundle import bundle
 from latentkit.explorer.data import pack
 from latentkit.explorer.packing import KERNEL, pack_model
@@ -69,14 +69,8 @@ def save_live_html(
     the page can call ``await latentkit.trace({prompt, system, chat, iterations, seed, keep})``. A trace saved
     in the page as JSON opens with `open_trace`.
     """
-    path = Path(path)
-    if not isinstance(prompt, str):
-        msg = f"prompt must be a text, got {prompt!r}."
-        raise ArgumentError(msg)
-    if not path.parent.is_dir():
-        msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
-        raise ArgumentError(msg)
-    return write_file(path, live_html(model, prompt=prompt, guided=bool(guided)))
+    path = new_file("path", path, "live.html")
+    return write_file(path, live_html(model, prompt=prompt, guided=guided))
 
 
 def live_html(model: Any, *, prompt: str = _PROMPT, guided: bool = False) -> str:
@@ -85,6 +79,7 @@ def live_html(model: Any, *, prompt: str = _PROMPT, guided: bool = False) -> str
     The scripts come before the model and an empty element comes last, so that a page that was cut off in
     transit can report it.
     """
+    prompt, guided = plain_text("prompt", prompt), flag("guided", guided)
     block = pack_model(model)
     title = html.escape(f"{model.name} in a page")
     settings = json.dumps(_settings(model, prompt, guided=guided), ensure_ascii=True).replace("<", "\\u003c")

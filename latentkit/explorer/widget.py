@@ -11,7 +11,7 @@ import anywidget
 import traitlets
 import xarray as xr
 
-from latentkit.arguments import file_path
+from latentkit.arguments import new_file
 from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.explorer.choices import (
     Real,
@@ -144,14 +144,11 @@ class TraceExplorer(anywidget.AnyWidget):
         Raises
         ------
         ArgumentError
-            If the folder does not exist.
+            If the path is not one, or its folder does not exist.
         FileError
             If the file cannot be written; an earlier one is then unchanged.
         """
-        path = file_path("path", path, "faust.html")
-        if not path.parent.is_dir():
-            msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
-            raise ArgumentError(msg)
+        path = new_file("path", path, "faust.html")
         alt = " ".join(picture.alt for picture in self._pictures())
         title = title or f"A trace of {' and '.join(_names(self._traces, None))}"
         return write_file(path, page(self.data, self._choices(), title=title, alt=alt))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from latentkit.arguments import file_path
+from latentkit.arguments import file_path, new_file
 from latentkit.errors import FileError, TraceError
 from latentkit.files import write_file
 from latentkit.netcdf import read_netcdf, to_netcdf
@@ -45,7 +45,9 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     TraceError
-        If ``trace`` is not a trace, an attribute holds the character U+0000, or the folder does not exist.
+        If ``trace`` is not a trace, or an attribute holds the character U+0000.
+    ArgumentError
+        If the path is not one, or its folder does not exist.
     FileError
         If the file cannot be written.
 
@@ -53,10 +55,7 @@ def save_trace(trace: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     --------
     open_trace : reads the file back, identical.
     """
-    path = file_path("path", path, "faust.nc")
-    if not path.parent.is_dir():
-        msg = f"There is no folder {path.parent} to save {path.name} in. Create it first."
-        raise TraceError(msg)
+    path = new_file("path", path, "faust.nc")
     if check_trace(trace).attrs["kind"] == "sweep":
         msg = (
             "A sweep is on disk already. Copy the folder of its store, or save one of its traces: "
