@@ -47,7 +47,8 @@ help:
 lab: $(VENV)/.lab
 	$(python) -m latentkit.cli lab $(ARGS)
 
-pytest = HF_HUB_OFFLINE=1 $(python) -m pytest -n logical --maxprocesses=4
+# Kernels and subprocesses read compiled modules, even where the environment asks Python not to write any.
+pytest = PYTHONDONTWRITEBYTECODE= HF_HUB_OFFLINE=1 $(python) -m pytest -n logical --maxprocesses=4
 
 test: lint
 	$(pytest) $(ARGS)

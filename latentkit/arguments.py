@@ -127,7 +127,7 @@ def file_path(name: str, value: object, example: str) -> Path:
 
 
 def new_file(name: str, value: object, example: str) -> Path:
-    """Return ``value`` as the `Path` of a file to write, or raise an `ArgumentError` if its folder is missing."""
+    """Return ``value`` as the `Path` of a file in a folder that exists, or raise an `ArgumentError`."""
     path = file_path(name, value, example)
     if path.parent.is_dir():
         return path

@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import matplotlib as mpl
 import pytest
+import shape_checks
 from lab_for_tests import browser, lab  # noqa: F401  (fixtures of the browser tests)
 from xdist.scheduler import LoadScopeScheduling
 
@@ -30,7 +31,7 @@ mpl.use("agg")
 
 # No deadline, because the machine may be busy. In CI every run draws the same examples.
 hypothesis.settings.register_profile(
-    "latentkit", deadline=None, derandomize="CI" in os.environ, max_examples=50
+    "latentkit", deadline=None, derandomize="CI" in os.environ, max_examples=25
 )
 hypothesis.settings.load_profile("latentkit")
 
@@ -51,6 +52,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that both processes end at about the same time."""
     items.sort(key=lambda item: _rank(item.path))  # stable: the order within a file stays
+
+
+def pytest_runtest_logstart() -> None:
+    shape_checks.check_from_here_on()
 
 
 def _rank(path: Path) -> int:

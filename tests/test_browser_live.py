@@ -69,7 +69,7 @@ def unfold(page: Page, summary: str) -> None:
 # Numbers
 
 
-@pytest.mark.parametrize(("fragment", "few"), [("", (20, 40)), ("#javascript", (3, 12))])
+@pytest.mark.parametrize(("fragment", "few"), [("", (8, 30)), ("#javascript", (1, 6))])
 def test_ids_states_and_logits_are_those_of_python(browser, path, model, fragment, few):
     with live_page(browser, path, fragment=fragment) as page:
         assert page.evaluate("latentkit.ready.then(({kernel}) => kernel)") == (fragment[1:] or "wasm")

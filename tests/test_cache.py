@@ -58,7 +58,7 @@ def expected(rule: str, key: int, depths: list[int], core: int = CORE) -> list[t
 
 
 @pytest.mark.parametrize("rule", [name for name in LOOKUPS if name != "randomized"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(depths=st.lists(st.integers(1, 6), min_size=1, max_size=6), core=st.integers(1, 5))
 def test_a_token_sees_what_the_published_rule_says(rule: str, depths: list[int], core: int) -> None:
     keys = [*range(PRELUDE + depths[-1] * core), -1]

@@ -21,6 +21,7 @@ from latentkit.trace import check_trace
 
 PROMPT = [3, 1, 4, 1, 5]
 QUIET = {"progress": False}
+SHORT = {"iterations": 2, **QUIET}
 
 ENCODER = "golden_a is not causal: its states depend on later tokens, so {}."
 NO_BLOCKS = (
@@ -33,16 +34,16 @@ NO_LAYERS = (
 )
 
 RUNS: dict[str, tuple[Callable[[Any], Any], str | None]] = {
-    "run_recurrence": (lambda found: lk.run_recurrence(found, PROMPT, **QUIET), None),
+    "run_recurrence": (lambda found: lk.run_recurrence(found, PROMPT, **SHORT), None),
     "run_decoding": (
-        lambda found: lk.run_decoding(found, PROMPT, new_tokens=2, iterations=3, **QUIET),
+        lambda found: lk.run_decoding(found, PROMPT, new_tokens=2, **SHORT),
         ENCODER.format("it cannot generate text token by token"),
     ),
-    "run_lens": (lambda found: lk.run_lens(found, PROMPT, iterations=3, **QUIET), NO_BLOCKS),
-    "run_layer_effect": (lambda found: lk.run_layer_effect(found, PROMPT, new_tokens=2, **QUIET), NO_LAYERS),
-    "run_layer_lens": (lambda found: lk.run_layer_lens(found, PROMPT, new_tokens=2, **QUIET), NO_LAYERS),
+    "run_lens": (lambda found: lk.run_lens(found, PROMPT, **SHORT), NO_BLOCKS),
+    "run_layer_effect": (lambda found: lk.run_layer_effect(found, PROMPT, new_tokens=2, **SHORT), NO_LAYERS),
+    "run_layer_lens": (lambda found: lk.run_layer_lens(found, PROMPT, new_tokens=2, **SHORT), NO_LAYERS),
     "run_layer_difference": (
-        lambda found: lk.run_layer_difference(found, PROMPT, [2, 7, 1, 8, 2], new_tokens=2, **QUIET),
+        lambda found: lk.run_layer_difference(found, PROMPT, [2, 7, 1, 8, 2], new_tokens=2, **SHORT),
         NO_LAYERS,
     ),
 }

@@ -161,6 +161,7 @@ def test_the_packaged_model_is_quantised(smollm2: Any) -> None:
 
 
 @needs_model
+@pytest.mark.slow
 def test_the_shipped_noise_is_what_the_script_gives(smollm2: Any) -> None:
     script = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "likeness.py"))
     prompts = [*script["SEARCHED"], *script["NEW"]]

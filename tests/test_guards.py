@@ -78,3 +78,17 @@ def test_only_shapes_are_checked_so_that_other_arguments_reach_the_functions_own
     assert repeat(torch.zeros(2, 3), "8") == "8"
     with pytest.raises(TypeCheckError):
         repeat(torch.zeros(3), 8)
+
+
+def test_each_new_combination_of_shapes_is_checked():
+    @jaxtyped(typechecker=check_shapes)
+    def cut(state: Float[Tensor, "token hidden"], width: int) -> Float[Tensor, "token 3"]:
+        return state[:, :width]
+
+    narrow, wide = torch.zeros(2, 3), torch.zeros(2, 4)
+    for _ in range(2):
+        assert cut(narrow, 3) is not None
+    assert cut(wide, 3) is not None
+    for state, width in ((narrow, 2), (wide, 4), (wide[0], 3)):
+        with pytest.raises(TypeCheckError):
+            cut(state, width)

@@ -72,7 +72,7 @@ def test_wrong_arguments_are_refused(model, tmp_path):
         lk.save_live_html(model, tmp_path / "none" / "live.html")
     with pytest.raises(ArgumentError, match="prompt is 3; pass a text"):
         lk.save_live_html(model, tmp_path / "live.html", prompt=3)
-    with pytest.raises(ArgumentError, match="path is 5; pass the path of a file, such as 'live.html'"):
+    with pytest.raises(ArgumentError, match=r"path is 5; pass the path of a file, such as 'live\.html'"):
         lk.save_live_html(model, 5)
     with pytest.raises(ArgumentError, match="guided is 'yes'; pass True or False"):
         lk.save_live_html(model, tmp_path / "live.html", guided="yes")

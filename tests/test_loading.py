@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from models_for_tests import plain_model
+from models_for_tests import plain_model, tiny_config
 from safetensors.torch import load_file, save_file
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.blocks import rope_table
 from latentkit.models.checkpoint import write_module
+from latentkit.models.huginn import Huginn
 from latentkit.models.registry import LOOPED, loader_of
 from latentkit.models.verbs import HuginnModel
 
@@ -320,7 +321,11 @@ def test_weights_stay_in_the_file_until_they_are_used(
 ) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("reads the memory of a process from /proc, which this system lacks")
-    write_module(plain_model(n_embd=1024, intermediate_size=4096, vocab_size=8192).module, tmp_path)
+    module = Huginn(tiny_config(n_embd=1024, intermediate_size=4096, vocab_size=8192))
+    for weight in module.parameters():
+        weight.data.zero_()
+    write_module(module, tmp_path)
+    del module
     size = (tmp_path / "model.safetensors").stat().st_size
     own = int(
         run_python(f"""

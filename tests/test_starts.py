@@ -71,7 +71,7 @@ def test_the_radius_is_the_rate_at_which_a_linear_model_converges() -> None:
 def test_the_radius_of_a_transformer_is_that_of_its_jacobian() -> None:
     model = tiny_model()
     found = run_local_contraction(
-        model, IDS, tokens=[1, 4], iterations=60, power_iterations=200, progress=False
+        model, IDS, tokens=[1, 4], iterations=60, power_iterations=100, progress=False
     )
     context = model.embed(torch.tensor([IDS]))
     state = model.initial_state(context, 0)
@@ -90,10 +90,11 @@ def test_the_radius_of_a_transformer_is_that_of_its_jacobian() -> None:
 
 
 def test_tokens_can_be_looked_at_one_by_one_or_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = run_local_contraction(tiny_model(), IDS, iterations=20, progress=False)
+    chosen = {"tokens": [0, 4], "iterations": 20, "progress": False}
+    together = run_local_contraction(tiny_model(), IDS, **chosen)
     monkeypatch.setattr("latentkit.run.recurrence.contraction._BATCH_BYTES", 1)
-    alone = run_local_contraction(tiny_model(), IDS, iterations=20, progress=False)
-    assert together.token.values.tolist() == list(range(6))
+    alone = run_local_contraction(tiny_model(), IDS, **chosen)
+    assert together.token.values.tolist() == [0, 4]
     np.testing.assert_allclose(alone.spectral_radius, together.spectral_radius, rtol=0.15)
 
 

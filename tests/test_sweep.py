@@ -188,12 +188,14 @@ def test_an_interrupt_keeps_what_ended_and_the_same_call_goes_on(
 
 SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
-from test_sweep import MODEL
-import latentkit as lk
-import numpy as np
-prompts = [np.random.default_rng(i).integers(0, 60, 1 + i % {lengths}).tolist() for i in range({count})]
-lk.run_sweep(lk.run_recurrence, MODEL, prompts, {store!r}, iterations=3, limit=5, progress=False)
+from test_sweep import sweep_of_many
+sweep_of_many({store!r}, count={count}, lengths={lengths})
 """
+
+
+def sweep_of_many(store: Path | str, *, count: int, lengths: int) -> xr.Dataset:
+    prompts = [np.random.default_rng(i).integers(0, 60, 1 + i % lengths).tolist() for i in range(count)]
+    return lk.run_sweep(lk.run_recurrence, MODEL, prompts, store, iterations=3, limit=5, progress=False)
 
 
 def started(store: Path, count: int, lengths: int) -> subprocess.Popen[bytes]:
@@ -203,7 +205,7 @@ def started(store: Path, count: int, lengths: int) -> subprocess.Popen[bytes]:
 
 def killed_until_done(tmp_path: Path, *, count: int, lengths: int, kills: int) -> None:
     """Compare a sweep that is killed several times with one that is not."""
-    assert started(tmp_path / "whole.zarr", count, lengths).wait() == 0
+    sweep_of_many(tmp_path / "whole.zarr", count=count, lengths=lengths)
     store, records = tmp_path / "s.zarr", tmp_path / "s.zarr" / "record" / "c"
     choice = random.Random(0)
     for kill in range(kills):
@@ -213,7 +215,7 @@ def killed_until_done(tmp_path: Path, *, count: int, lengths: int, kills: int) -
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert started(store, count, lengths).wait() == 0
+    sweep_of_many(store, count=count, lengths=lengths)
     one, other = lk.open_trace(store), lk.open_trace(tmp_path / "whole.zarr")
     assert values_of(one) == values_of(other)
     files = [

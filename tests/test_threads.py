@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import latentkit as lk
@@ -31,16 +32,12 @@ def test_the_users_wait_policy_stays(fresh, monkeypatch):
     assert fresh("import latentkit, os; print(os.environ['OMP_WAIT_POLICY'])") == "ACTIVE\n"
 
 
-def test_a_small_model_takes_one_thread(fresh):
-    assert fresh(LOADED) == "1\n"
-
-
 def test_a_number_of_threads_from_the_environment_stays(fresh, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert fresh(LOADED) == "2\n"
 
 
-def test_a_number_of_threads_that_the_user_sets_later_stays(fresh):
+def test_a_small_model_takes_one_thread_and_a_number_that_the_user_sets_later_stays(fresh):
     again = "torch.set_num_threads(3); lk.load_model('nano-untrained'); print(torch.get_num_threads())"
     assert fresh(LOADED + "\n" + again) == "1\n3\n"
 
@@ -78,16 +75,23 @@ def test_a_control_group_limits_the_cores(files, cores, tmp_path, monkeypatch):
     assert threads.available_cores(tmp_path) == (cores or 8)
 
 
-def test_the_number_of_threads_changes_values_by_rounding_only(fresh, tmp_path, monkeypatch):
-    run = (
-        "import latentkit as lk; model = lk.load_model('nano-untrained')\n"
-        "trace = lk.run_recurrence(model, 'The cat sat.', iterations=8, limit=8, progress=False)\n"
-        f"lk.save_trace(trace, r'{tmp_path / 'NAME'}')"
-    )
-    for name, count in (("one", "1"), ("again", "1"), ("two", "2")):
-        monkeypatch.setenv("OMP_NUM_THREADS", count)
-        fresh(run.replace("NAME", name))
-    one, again, two = (lk.open_trace(tmp_path / name) for name in ("one", "again", "two"))
+@pytest.fixture
+def threads_of_torch():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_values_by_rounding_only(threads_of_torch):
+    model = lk.load_model("nano-untrained")
+
+    def traced(count):
+        threads_of_torch(count)
+        trace = lk.run_recurrence(model, "The cat sat.", iterations=8, limit=8, progress=False)
+        assert torch.get_num_threads() == count
+        return trace
+
+    one, again, two = map(traced, (1, 1, 2))
     xr.testing.assert_identical(one, again)
     scale = float(one.distance.max())
     np.testing.assert_allclose(two.distance, one.distance, rtol=0, atol=5e-6 * scale)

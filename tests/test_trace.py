@@ -85,7 +85,7 @@ def test_a_lone_surrogate_survives_in_a_trace_made_by_hand(tmp_path: Path) -> No
     assert back.readout_text.values.tolist() == trace.readout_text.values.tolist()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=6))
 def test_any_text_survives_the_file(tmp_path: Path, texts: list[str]) -> None:
     trace = make_trace(texts)
