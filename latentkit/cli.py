@@ -235,7 +235,7 @@ def _chromium() -> Finding:
 
 def _evaluate(argv: list[str]) -> int:
     """Compute the figures of a model card: latentkit evaluate nano."""
-    from latentkit.training import evaluate
+    from latentkit.training.evaluation import evaluate
 
     return evaluate.main(argv) or 0
 

@@ -141,7 +141,7 @@ def test_conclusions_are_about_this_model_and_these_prompts():
 def test_a_picture_of_dots_marks_one_name():
     ax = classroom.plot_dots(MEANS, highlight="safety", label="mean")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["safety", "a", "b", "c", "d"]
-    assert lk.plot.alt.alt_text(ax).endswith("“safety” is marked at 1; 4 are larger.")
+    assert lk.plot.alt_text(ax).endswith("“safety” is marked at 1; 4 are larger.")
     with pytest.raises(ArgumentError, match="No value is named 'safty'"):
         classroom.plot_dots(MEANS, highlight="safty")
 

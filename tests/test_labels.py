@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentkit.plot.fonts import font_characters
+from latentkit.plot.drawing.fonts import font_characters
 from latentkit.view.labels import label_rows, prefixed_label, token_label, visible_token
 
 # `st.text` leaves out surrogates; a trace may hold half a pair.

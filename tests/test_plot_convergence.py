@@ -25,7 +25,7 @@ from PIL import Image
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot import alt_text, plot_convergence, plot_distance, with_alt
-from latentkit.plot.dark import NEARLY_WHITE
+from latentkit.plot.drawing.dark import NEARLY_WHITE
 from latentkit.view import color_limits, describe_convergence
 
 

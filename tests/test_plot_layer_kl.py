@@ -18,7 +18,7 @@ from test_trace import HOSTILE
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot import alt_text, plot_layer_kl, plot_layer_profile
-from latentkit.plot.dark import NEARLY_WHITE
+from latentkit.plot.drawing.dark import NEARLY_WHITE
 from latentkit.view import describe_layer_kl
 
 F5 = [0, 15, 18, 17, 16, 19, 20, 21, 27]

@@ -12,8 +12,9 @@ from latentkit.models.verbs import HuginnModel
 from latentkit.problems import generator as tasks
 from latentkit.problems import grading as accuracy
 from latentkit.problems.kinds import KINDS
-from latentkit.training import bits, evaluate, overlap, recipe, report, settling
+from latentkit.training import recipe
 from latentkit.training.cli import NANO
+from latentkit.training.evaluation import bits, evaluate, overlap, report, settling
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import load_tokenizer
 

@@ -37,7 +37,7 @@ def plot_dots(values: Mapping[str, float], *, highlight: str, label: str = "") -
     """
     from matplotlib import pyplot as plt
 
-    from latentkit.plot.alt import set_alt_text
+    from latentkit.plot.drawing.alt import set_alt_text
 
     if highlight not in values:
         msg = f"No value is named {highlight!r}. {nearest(highlight, values)}"

@@ -79,7 +79,7 @@ def plot_studies(studies: xr.Dataset) -> Figure:
     """
     from matplotlib import pyplot as plt
 
-    from latentkit.plot.alt import set_alt_text
+    from latentkit.plot.drawing.alt import set_alt_text
 
     count = studies.sizes["size"]
     figure, places = plt.subplots(

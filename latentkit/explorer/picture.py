@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from latentkit.plot.alt import Picture, with_alt
+from latentkit.plot.drawing.alt import Picture, with_alt
 from latentkit.view.kinds import grid_of
 
 __all__ = ["static_pictures"]

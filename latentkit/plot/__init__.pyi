@@ -1,9 +1,9 @@
 from .accuracy import plot_accuracy as plot_accuracy
-from .alt import alt_text as alt_text
-from .alt import with_alt as with_alt
 from .convergence import plot_convergence as plot_convergence
 from .decoding import plot_decoding as plot_decoding
 from .distance import plot_distance as plot_distance
+from .drawing.alt import alt_text as alt_text
+from .drawing.alt import with_alt as with_alt
 from .exits import plot_exits as plot_exits
 from .layers import plot_layer_kl as plot_layer_kl
 from .layers import plot_layer_profile as plot_layer_profile

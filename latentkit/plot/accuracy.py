@@ -13,8 +13,8 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMe
 from latentkit.arguments import flag
 from latentkit.errors import TraceError
 from latentkit.measure import share_interval
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.rows import add_note, as_data, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.rows import add_note, as_data, need_axes
 from latentkit.view.selection import need_kind
 
 __all__ = ["plot_accuracy"]

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from latentkit.arguments import flag, one_of
-from latentkit.plot.alt import set_alt_text
-from latentkit.plot.colour import add_colorbar
-from latentkit.plot.dark import NEARLY_WHITE
-from latentkit.plot.rows import (
+from latentkit.plot.drawing.alt import set_alt_text
+from latentkit.plot.drawing.colour import add_colorbar
+from latentkit.plot.drawing.dark import NEARLY_WHITE
+from latentkit.plot.drawing.rows import (
     add_note,
     axes_size,
     check_title,
@@ -22,7 +22,7 @@ from latentkit.plot.rows import (
     need_axes,
     new_axes,
 )
-from latentkit.plot.trained import mark_trained_depth
+from latentkit.plot.drawing.trained import mark_trained_depth
 from latentkit.view.convergence import describe_convergence
 from latentkit.view.limits import check_limits, visible_floor
 from latentkit.view.selection import select_distance

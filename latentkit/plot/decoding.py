@@ -14,11 +14,11 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from latentkit.arguments import flag
-from latentkit.plot.alt import AltFigure, set_alt_text
 from latentkit.plot.convergence import column_edges
-from latentkit.plot.dark import NEARLY_WHITE
-from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import check_title, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.dark import NEARLY_WHITE
+from latentkit.plot.drawing.fonts import font_characters
+from latentkit.plot.drawing.rows import check_title, need_axes
 from latentkit.view.decoding import describe_decoding, likeliest, select_readouts
 from latentkit.view.labels import label_rows, token_label
 

@@ -14,10 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from latentkit.measure import geometric_mean_interval
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import add_note, as_data, label_iterations, need_axes
-from latentkit.plot.trained import mark_trained_depth
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.fonts import font_characters
+from latentkit.plot.drawing.rows import add_note, as_data, label_iterations, need_axes
+from latentkit.plot.drawing.trained import mark_trained_depth
 from latentkit.view.convergence import describe_cells, describe_distances
 from latentkit.view.labels import prefixed_label
 from latentkit.view.limits import visible_floor

@@ -12,8 +12,8 @@ from matplotlib.ticker import PercentFormatter
 from latentkit.arguments import flag
 from latentkit.errors import TraceError
 from latentkit.measure import exit_iteration
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.rows import need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.rows import need_axes
 from latentkit.view.exits import fixed_exits, mean_exits, select_criteria
 from latentkit.view.selection import need_kind
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from latentkit.errors import ArgumentError, nearest
 from latentkit.measure import mean_interval
 from latentkit.measure.groups import prompt_settling
-from latentkit.plot.alt import set_alt_text
-from latentkit.plot.rows import add_note, as_data, new_axes
+from latentkit.plot.drawing.alt import set_alt_text
+from latentkit.plot.drawing.rows import add_note, as_data, new_axes
 
 __all__ = ["plot_groups"]
 

@@ -15,11 +15,11 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
 from latentkit.arguments import flag, one_of, plain_text
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.colour import add_colorbar
-from latentkit.plot.dark import NEARLY_WHITE
-from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import add_note, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.colour import add_colorbar
+from latentkit.plot.drawing.dark import NEARLY_WHITE
+from latentkit.plot.drawing.fonts import font_characters
+from latentkit.plot.drawing.rows import add_note, need_axes
 from latentkit.view.labels import label_rows, token_label
 from latentkit.view.layers import (
     bar_label,

@@ -10,9 +10,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFor
 
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.measure import readout_rank
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import as_data, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.fonts import font_characters
+from latentkit.plot.drawing.rows import as_data, need_axes
 from latentkit.trace import trace_kind
 from latentkit.view.labels import quoted
 from latentkit.view.selection import need_kind

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 
 from latentkit.errors import ArgumentError
 from latentkit.measure import measured_floor, median_distance
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.rows import add_note, as_data, label_iterations, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.rows import add_note, as_data, label_iterations, need_axes
 from latentkit.view.limits import visible_floor
 from latentkit.view.selection import select_distance
 

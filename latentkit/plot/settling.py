@@ -12,9 +12,16 @@ from matplotlib.patches import Patch
 from latentkit.errors import ArgumentError
 from latentkit.measure import mean_interval, settling_iteration
 from latentkit.measure.settling import RELATIVE
-from latentkit.plot.alt import set_alt_text
+from latentkit.plot.drawing.alt import set_alt_text
+from latentkit.plot.drawing.rows import (
+    add_note,
+    axes_size,
+    label_iterations,
+    label_tokens,
+    need_axes,
+    new_axes,
+)
 from latentkit.plot.groups import plot_groups
-from latentkit.plot.rows import add_note, axes_size, label_iterations, label_tokens, need_axes, new_axes
 from latentkit.trace import trace_kind
 from latentkit.view.convergence import describe_token
 from latentkit.view.selection import select_seeds

@@ -10,9 +10,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from latentkit.errors import ArgumentError
-from latentkit.plot.alt import AltFigure, set_alt_text
-from latentkit.plot.fonts import font_characters
-from latentkit.plot.rows import as_data, need_axes
+from latentkit.plot.drawing.alt import AltFigure, set_alt_text
+from latentkit.plot.drawing.fonts import font_characters
+from latentkit.plot.drawing.rows import as_data, need_axes
 from latentkit.view.labels import prefixed_label
 from latentkit.view.selection import select_tokens
 from latentkit.view.trajectory import check_components, fit_components

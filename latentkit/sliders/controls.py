@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import xarray as xr
 
 from latentkit.arguments import whole_number
-from latentkit.plot.alt import with_alt
+from latentkit.plot.drawing.alt import with_alt
 from latentkit.view.selection import token_rows
 
 __all__ = ["image", "position_slider", "range_slider", "stacked", "token_slider", "wide"]

@@ -108,7 +108,7 @@ def _run_with_svg(notebook: Any, folder: Path) -> Any:
 
 def draw_svg() -> None:
     """Make the figures of this notebook SVG, with their alt text."""
-    from latentkit.plot import alt
+    from latentkit.plot.drawing import alt
 
     class SvgPicture(alt.Picture):
         """A figure as SVG."""

@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
-from latentkit.plot.dark import NEARLY_WHITE
+from latentkit.plot.drawing.dark import NEARLY_WHITE
 
 __all__ = ["mark_trained_depth"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from latentkit.training.corpus import find_files, read_documents
-from latentkit.training.evaluate import read_held_out
+from latentkit.training.evaluation.evaluate import read_held_out
 
 __all__ = ["main", "shared_runs"]
 
@@ -57,7 +57,9 @@ def shared_runs(held_out: str, documents: Iterable[str], *, words: int = 13) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the sequences that held-out and training text share; the exit status is 1 if there are any."""
-    parser = argparse.ArgumentParser(prog="python -m latentkit.training.overlap", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m latentkit.training.evaluation.overlap", description=__doc__
+    )
     parser.add_argument("--heldout", help="file of held-out text")
     parser.add_argument("--data", nargs="+", required=True, help="files or folders of training text")
     arguments = parser.parse_args(argv)

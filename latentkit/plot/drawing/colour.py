@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
-from latentkit.plot.dark import NEARLY_WHITE
+from latentkit.plot.drawing.dark import NEARLY_WHITE
 
 __all__ = ["add_colorbar"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from latentkit.training.cost import Cost
+from latentkit.training.evaluation.cost import Cost
 
 if TYPE_CHECKING:
-    from latentkit.training.evaluate import Figures
+    from latentkit.training.evaluation.evaluate import Figures
 
 __all__ = ["compare", "report"]
 

@@ -12,8 +12,8 @@ from matplotlib.text import OffsetFrom
 
 from latentkit.arguments import plain_text
 from latentkit.errors import ArgumentError
-from latentkit.plot.alt import AltFigure
-from latentkit.plot.fonts import font_characters
+from latentkit.plot.drawing.alt import AltFigure
+from latentkit.plot.drawing.fonts import font_characters
 from latentkit.view.labels import label_rows, token_label
 
 __all__ = [

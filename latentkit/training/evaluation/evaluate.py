@@ -15,11 +15,11 @@ import numpy as np
 from latentkit.errors import ArgumentError
 from latentkit.problems import grading
 from latentkit.problems.generator import draw_problems
-from latentkit.training.bits import bits_of_documents, bits_per_byte
 from latentkit.training.corpus import read_held_out_documents
-from latentkit.training.cost import measure_cost
-from latentkit.training.report import compare, report
-from latentkit.training.settling import (
+from latentkit.training.evaluation.bits import bits_of_documents, bits_per_byte
+from latentkit.training.evaluation.cost import measure_cost
+from latentkit.training.evaluation.report import compare, report
+from latentkit.training.evaluation.settling import (
     faust,
     kinds_of_unsettled,
     rank_correlation,

@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from latentkit.arguments import shown_value
 from latentkit.errors import ArgumentError
-from latentkit.plot.dark import darkened, heatmap_boxes
+from latentkit.plot.drawing.dark import darkened, heatmap_boxes
 
 __all__ = ["AltFigure", "Picture", "alt_text", "set_alt_text", "with_alt"]
 

@@ -1,0 +1,1 @@
+"""Figures of a trained model: bits per byte, settling, accuracy, cost, and the report of a model card."""
