@@ -17,6 +17,7 @@ import nbformat
 import numpy as np
 import pytest
 from lab_for_tests import IN_BROWSER, SCREENSHOTS, opened, repainted, running, save_screenshot
+from live_for_tests import live_page
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 from PIL import Image
@@ -34,27 +35,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 @contextmanager
 def offline(browser: Browser, path: Path, *, theme: str = "light") -> Iterator[Page]:
-    """Open a file with the network off; it must neither complain, nor ask for anything, nor open a dialog."""
-    complaints: list[str] = []
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 1000}, color_scheme=theme, offline=True, accept_downloads=True
-    )
-    page = context.new_page()
-    page.on("console", lambda said: complaints.append(said.text))
-    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
-    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda asked: complaints.append(asked.url) if is_foreign(asked.url, path) else None)
-    try:
-        page.goto(path.as_uri())
+    """Open a page of an explorer with the network off; it must neither complain nor ask for anything."""
+    with live_page(browser, path, ready=False, color_scheme=theme) as page:
         page.locator("canvas.lk-cells").first.wait_for()
         yield page
-    finally:
-        context.close()
-    assert complaints == []
-
-
-def is_foreign(url: str, path: Path) -> bool:
-    return url != path.as_uri() and not url.startswith(("data:", "blob:"))
 
 
 @pytest.fixture

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as widgets
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sliders_for_tests import alt, recorded, shown, sliders
 from test_trace import HOSTILE, make_trace
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.plot import plot_convergence, with_alt
-
-
-def sliders(box):
-    return {child.description: child for child in box.children[:-1]}
-
-
-def shown(box):
-    return box.children[-1].value
-
-
-def alt(box):
-    return html.unescape(shown(box).split('alt="', 1)[1].split('"', 1)[0])
 
 
 @pytest.fixture
@@ -69,14 +56,7 @@ def test_tokens_of_a_part_of_a_trace_keep_their_positions(trace):
 @pytest.fixture
 def drawn(monkeypatch):
     """The axes that were drawn, the latest last."""
-    axes = []
-
-    def draw(*arguments, **options):
-        axes.append(plot_convergence(*arguments, **options))
-        return axes[-1]
-
-    monkeypatch.setattr("latentkit.sliders.convergence.plot_convergence", draw)
-    return axes
+    return recorded(monkeypatch, "convergence", plot_convergence)
 
 
 def test_colour_means_the_same_at_every_position(trace, drawn):

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from models_for_tests import tiny_model
+from sliders_for_tests import shown, sliders
 from test_plot_decoding import fake
 from test_trace import HOSTILE
 
@@ -22,14 +23,6 @@ def trace():
     return lk.run_decoding(
         tiny_model(), [1, 2, 3], new_tokens=4, iterations=6, stop=(), readout_top=2, progress=False
     )
-
-
-def widgets_of(box):
-    return {child.description: child for child in box.children[:-1]}
-
-
-def shown(box):
-    return box.children[-1].value
 
 
 def words(box):
@@ -52,16 +45,16 @@ def test_text_is_what_each_place_would_be_at_the_iteration():
     made = named([[0, 1, 1], [2, 2, 0]], ["a", "b", "c"])
     box = lk.slide(made, iteration=0)
     assert words(box) == (["a", "c"], [True, True])
-    widgets_of(box)["Iteration"].value = 1
+    sliders(box)["Iteration"].value = 1
     assert words(box) == (["b", "c"], [False, True])
     assert "iteration <b>1</b>, 1 of 2 would be the same" in shown(box)
-    widgets_of(box)["Iteration"].value = 2
+    sliders(box)["Iteration"].value = 2
     assert words(box) == (["b", "a"], [False, False])
 
 
 def test_text_starts_at_the_last_iteration_and_the_first_token(trace):
     box = lk.slide(trace)
-    assert {name: widget.value for name, widget in widgets_of(box).items()} == {"Iteration": 6, "Token": 0}
+    assert {name: widget.value for name, widget in sliders(box).items()} == {"Iteration": 6, "Token": 0}
     assert words(box)[0] == trace.token_text.values.tolist()
     assert "Token 0 at iteration <b>6</b>" in shown(box)
 
@@ -88,8 +81,8 @@ def test_token_that_stopped_earlier_is_shown_as_it_was_then():
 
 def test_bars_are_the_exits_of_the_measure(trace):
     box = lk.slide(trace, "exits", criterion="entropy-diff")
-    for label, threshold in widgets_of(box)["Threshold"].options[::5]:
-        widgets_of(box)["Threshold"].value = threshold
+    for label, threshold in sliders(box)["Threshold"].options[::5]:
+        sliders(box)["Threshold"].value = threshold
         found = lk.exit_iteration(trace, "entropy-diff", threshold)
         bars = re.findall(r"width:([\d.]+)%;background:(#\w+)'></span></td><td>(\d+)", shown(box))
         assert [int(stop) for *_, stop in bars] == found.exit_iteration.values.tolist(), label
@@ -102,15 +95,15 @@ def test_bars_are_the_exits_of_the_measure(trace):
 @pytest.mark.parametrize("criterion", EXIT_RULES)
 def test_every_criterion_starts_at_its_default(trace, criterion):
     box = lk.slide(trace, "exits")
-    widgets_of(box)["Criterion"].value = criterion
-    assert widgets_of(box)["Threshold"].value == pytest.approx(exit_threshold(criterion))
+    sliders(box)["Criterion"].value = criterion
+    assert sliders(box)["Threshold"].value == pytest.approx(exit_threshold(criterion))
     found = lk.exit_iteration(trace, criterion)
     assert f"Saved: <b>{found.saved.mean().item():.0%}</b>" in shown(box)
 
 
 def test_readout_at_the_exit_follows_the_chosen_token(trace):
     box = lk.slide(trace, "exits", criterion="kl")
-    widgets_of(box)["Token"].value = 3
+    sliders(box)["Token"].value = 3
     stop = int(lk.exit_iteration(trace, "kl").exit_iteration[3])
     assert f"Token 3 at iteration <b>{stop}</b>" in shown(box)
 
@@ -127,7 +120,7 @@ def test_hostile_tokens_are_shown_and_never_run(view, trace):
         few = few.assign_coords(token_text=("generated_token", some))
         box = lk.slide(few, view)
         for place in range(4):
-            widgets_of(box)["Token"].value = place
+            sliders(box)["Token"].value = place
             assert "<script" not in shown(box)
             assert "onerror=alert(1)>" not in shown(box)
             assert "\0" not in shown(box)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sliders_for_tests import alt, recorded, shown, sliders
 from test_plot_layer_kl import F5, fake
 from test_trace import HOSTILE
 
 import latentkit as lk
 from latentkit.errors import ArgumentError
 from latentkit.plot import plot_layer_kl, with_alt
-
-
-def sliders(box):
-    return {child.description: child for child in box.children[:-1]}
-
-
-def shown(box):
-    return box.children[-1].value
-
-
-def alt(box):
-    return html.unescape(shown(box).split('alt="', 1)[1].split('"', 1)[0])
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +23,7 @@ def _no_figure_is_left_open():
 @pytest.fixture
 def drawn(monkeypatch):
     """The axes that were drawn, the latest last."""
-    axes = []
-
-    def draw(*arguments, **options):
-        axes.append(plot_layer_kl(*arguments, **options))
-        return axes[-1]
-
-    monkeypatch.setattr("latentkit.sliders.layers.plot_layer_kl", draw)
-    return axes
+    return recorded(monkeypatch, "layers", plot_layer_kl)
 
 
 def rows(ax):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sliders_for_tests import alt, recorded, sliders
 from test_plot_measures import HOSTILE, made
 
 import latentkit as lk
@@ -16,25 +15,10 @@ from latentkit.plot import plot_trajectory, with_alt
 TEXTS = [f" t{i}" for i in range(8)]
 
 
-def sliders(box):
-    return {child.description: child for child in box.children[:-1]}
-
-
-def alt(box):
-    return html.unescape(box.children[-1].value.split('alt="', 1)[1].split('"', 1)[0])
-
-
 @pytest.fixture
 def drawn(monkeypatch):
     """The axes that were drawn, the latest last."""
-    axes = []
-
-    def draw(*arguments, **options):
-        axes.append(plot_trajectory(*arguments, **options))
-        return axes[-1]
-
-    monkeypatch.setattr("latentkit.sliders.trajectory.plot_trajectory", draw)
-    return axes
+    return recorded(monkeypatch, "trajectory", plot_trajectory)
 
 
 def test_it_starts_with_the_last_tokens_and_all_iterations():

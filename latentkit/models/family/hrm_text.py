@@ -167,17 +167,10 @@ class HrmTextNetwork(LoopedNetwork):
         slow: Tensor = self.model.embed_tokens(token_ids) * self.scale
         return torch.cat((slow, self.model.z_L_init.expand_as(slow)), dim=-1)
 
-    def iterate(
-        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
-    ) -> Float[Tensor, "batch token state"]:
-        """Run one H-cycle."""
-        *_, last = self._calls(state, context, iteration)
-        return last
-
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Return the pair after each call of a stack: L (``L_cycles`` times), then H."""
+        """Run one H-cycle and return the pair after each call of a stack: L (``L_cycles`` times), then H."""
         return list(self._calls(state, context, iteration))
 
     def context(

@@ -212,17 +212,10 @@ class ParcaeNetwork(LoopedNetwork):
         std = math.sqrt(2 / (5 * self.sizes.hidden))
         return nn.init.trunc_normal_(like, std=std, a=-3 * std, b=3 * std, generator=generator)
 
-    def iterate(
-        self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
-    ) -> Float[Tensor, "batch token state"]:
-        """Inject the prelude's output, then run the core."""
-        *_, last = self._passed(state, context, iteration)
-        return last
-
     def iterate_blocks(
         self, state: Float[Tensor, "batch token state"], context: LoopContext, iteration: int = 0
     ) -> list[Float[Tensor, "batch token state"]]:
-        """Run one iteration and return the state after each core block."""
+        """Inject the prelude's output, run the core, and return the state after each block."""
         return list(self._passed(state, context, iteration))
 
     def normalise(self, state: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
