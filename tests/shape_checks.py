@@ -19,10 +19,9 @@ _checked: set[tuple[Any, ...]] = set()
 
 
 def check_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Check a function's arrays and nothing else.
+    """Check the arrays of a function.
 
-    Only arrays, because a plain argument of a wrong type has to reach the function's own check: what the user
-    then reads is under test.
+    Other arguments are not checked: a wrong one reaches the function's own check, whose message is tested.
     """
     hints = function.__annotations__
     function.__annotations__ = {name: hint for name, hint in hints.items() if _is_array(hint)}
@@ -30,7 +29,7 @@ def check_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_array(hint: object) -> bool:
-    """Say whether a jaxtyping shape stands in a hint, also inside a union or a container."""
+    """Return whether a hint is an array's shape, or a union or container with one."""
     if isinstance(hint, type) and issubclass(hint, AbstractArray):
         return True
     return any(_is_array(part) for part in get_args(hint))
