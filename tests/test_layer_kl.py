@@ -25,7 +25,7 @@ from latentkit.errors import ArgumentError, LatentkitError, ModelError, PromptEr
 from latentkit.models.causal import CausalModel
 from latentkit.models.unrolled import Head, linear_head
 from latentkit.run import INTERVENTIONS, Intervention, InterventionTarget
-from latentkit.run.layers import divergence
+from latentkit.run.layers import comparison, divergence
 from latentkit.run.layers.divergence import divergence_of_states
 from latentkit.run.layers.table import finished_values
 
@@ -701,6 +701,19 @@ def test_an_interrupt_keeps_the_layers_that_are_there() -> None:
     )
     np.testing.assert_array_equal(np.isnan(result.kl).all("generated_token"), [False, False, True, True])
     assert result.attrs["interrupted"] == 1
+
+
+def test_an_interrupt_while_the_result_is_labelled_loses_nothing(monkeypatch) -> None:
+    model = causal_model("llama", num_hidden_layers=2)
+    whole = effect(model)
+    describe = comparison.provenance
+
+    def interrupted(model: Any) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGINT)
+        return describe(model)
+
+    monkeypatch.setattr(comparison, "provenance", interrupted)
+    xr.testing.assert_identical(effect(model), whole)
 
 
 # What is refused

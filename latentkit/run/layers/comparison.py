@@ -81,17 +81,20 @@ class Comparison:
                 tables.append(finished_values(found, self.units, self.model.name, blank_rows=blank))
                 if bar.stopped:
                     break
-        if bar.stopped:
+            # inside the context: an interrupt after the last layer must not discard the values
+            stopped = bar.stopped
+            result = layer_dataset(
+                np.stack(tables),
+                tokenizer=self.model.tokenizer,
+                layers=[self.unrolled.layers[index] for index in self.layers],
+                sequences=sequences,
+                attrs={**self._attrs(definition), "interrupted": int(stopped)},
+                several=self.several,
+            )
+        if stopped:
             msg = "Interrupted: layers and prompts that were not reached are NaN or absent."
             warnings.warn(msg, stacklevel=3)
-        return layer_dataset(
-            np.stack(tables),
-            tokenizer=self.model.tokenizer,
-            layers=[self.unrolled.layers[index] for index in self.layers],
-            sequences=sequences,
-            attrs={**self._attrs(definition), "interrupted": int(bar.stopped)},
-            several=self.several,
-        )
+        return result
 
     def _attrs(self, definition: Definition) -> dict[str, Any]:
         attrs = {
