@@ -272,4 +272,6 @@ exercise.hint()
 # text; [02_convergence](02_convergence.ipynb): how states converge;
 # [03_safety_prompt](03_safety_prompt.ipynb): what such a picture can prove;
 # [04_layer_kl](04_layer_kl.ipynb): comparing layers; [05_trajectories](05_trajectories.ipynb): the paths of
-# states; [06_when_to_stop](06_when_to_stop.ipynb): how many iterations are enough.
+# states; [06_when_to_stop](06_when_to_stop.ipynb): how many iterations are enough;
+# [08_a_thousand_prompts](08_a_thousand_prompts.ipynb): how sure a statement about many prompts is;
+# [11_a_family_of_loops](11_a_family_of_loops.ipynb): other models that repeat a block.
