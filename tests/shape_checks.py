@@ -58,7 +58,7 @@ def check_new_shapes(function: Any = None, *, typechecker: Any) -> Any:
 def _kind(value: Any) -> Any:
     """Return an array's shape and type of numbers; any other object is its own kind."""
     shape = getattr(value, "shape", None)
-    return id(value) if shape is None else (shape, value.dtype)
+    return (shape, getattr(value, "dtype", None)) if isinstance(shape, tuple) else id(value)
 
 
 def check_from_here_on() -> None:
