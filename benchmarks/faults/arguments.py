@@ -57,7 +57,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
     solved = lk.run_problems(model, {"lookup": [1]}, problems=2, iterations=[1, 2], **quiet)
     chances = trace.entropy.where(trace.iteration > 0) * 0 + 0.1
     gated = trace.assign(exit_probability=chances)
-    likely = str(trace.readout_text.values.flat[0])
+    likely = str(trace.readout_text.isel(token=-1).values.flat[0])
     counts = xr.DataArray([1, 2], dims="seed")
     file = lk.save_trace(trace, folder / "trace.nc")
     short = {"iterations": 2, **quiet}
@@ -72,6 +72,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "run_layer_lens": ((model, "The cat."), {"new_tokens": 1, **short}),
         "run_layer_difference": ((model, "The cat.", "The dog."), {"new_tokens": 1, **short}),
         "run_sweep": (("run_recurrence", model, ["a", "b"], folder / "sweep.zarr"), short),
+        "estimate": (("run_recurrence", model, "The cat."), {"limit": 4, "iterations": 2}),
         "select_prompt": ((sweep, 0), {}),
         "measure.median_distance": ((trace,), {}),
         "run_problems": ((model, {"lookup": [1]}), {"problems": 2, "iterations": [1], **quiet}),
@@ -87,7 +88,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "exit_iteration": ((trace, "entropy-diff"), {}),
         "noise_floor": ((), {"dtype": "bfloat16", "hidden": 32}),
         "measured_floor": ((trace,), {}),
-        "readout_rank": ((trace, likely), {}),
+        "readout_rank": ((trace.isel(token=-1), likely), {}),
         "token_slice": ((trace, "cat"), {}),
         "plot_convergence": ((trace,), {}),
         "plot_distance": ((trace,), {}),
@@ -95,7 +96,7 @@ def calls(folder: Path) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
         "plot_trajectory": ((trace,), {}),
         "plot_decoding": ((decoding,), {}),
         "plot_exits": ((decoding,), {}),
-        "plot_rank": ((trace, likely), {}),
+        "plot_rank": ((trace.isel(token=-1), likely), {}),
         "plot_runs": (({"one": trace},), {}),
         "plot_layer_kl": ((layers,), {}),
         "plot_layer_profile": ((layers,), {}),
