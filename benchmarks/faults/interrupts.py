@@ -13,6 +13,8 @@ import argparse
 import random
 import time
 from collections import Counter
+from contextlib import suppress
+from queue import Empty
 from typing import Any
 
 from jupyter_client.manager import start_new_kernel
@@ -70,7 +72,7 @@ def judged(said: str, total: int) -> str:
         done = int(units)
     except ValueError:
         return f"LOST: {said}"
-    if state == "interrupted":
+    if state in {"waiting", "interrupted"}:
         return "nothing was complete" if done == 0 else f"LOST after {done} of {total} units"
     if state != "kept" or (whole != "True" and done == total):
         return f"LOST: {said}"
@@ -83,10 +85,12 @@ def judged(said: str, total: int) -> str:
 
 def interrupted(manager: Any, client: Any, call: str, wait: float) -> str:
     """Start the call, interrupt it after ``wait`` seconds, and return what the kernel says about it."""
+    asked(client, "state, kept, caught, units[0] = 'waiting', None, [], 0")
     client.execute(RUN.format(call=call), store_history=False)
     time.sleep(wait)
     manager.interrupt_kernel()
-    client.get_shell_msg(timeout=120)
+    with suppress(Empty):  # the kernel forgets its reply if the interrupt comes just before or after the run
+        client.get_shell_msg(timeout=30)
     said = asked(client, SAY).strip()
     return asked(client, SAY).strip() if said == "KeyboardInterrupt" else said  # it came after the run
 
