@@ -111,7 +111,7 @@ def estimate(run: str | Callable[..., Any], model: Any, prompt: Prompt, **option
     >>> import latentkit as lk
     >>> model = lk.load_model("nano-untrained")
     >>> found = lk.estimate(lk.run_recurrence, model, "Hello", iterations=8)
-    >>> found.fits, found.bytes < 2**25, found.seconds < 60
+    >>> found.fits, found.bytes < 2**25, found.seconds > 0
     (True, True, True)
     """
     name = run_name(run)
