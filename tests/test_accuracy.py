@@ -302,7 +302,6 @@ def test_it_draws_where_it_is_told_to(found: xr.Dataset) -> None:
         lambda found: found.drop_vars("problems"),
         lambda found: found.isel(task=0),
         lambda found: found.isel(iteration=slice(0)),
-        lambda found: found.right.to_numpy(),
     ],
 )
 def test_what_holds_no_counts_is_refused(found: xr.Dataset, broken: Any) -> None:

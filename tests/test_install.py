@@ -79,7 +79,8 @@ def test_every_library_that_the_package_imports_is_declared():
     extras = [line for extra in ("lab", "train", "cluster", "classroom", "gguf") for line in EXTRAS[extra]]
     installed = _specifiers(PYPROJECT["dependencies"] + extras)
     declared = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in installed}
-    assert imported - sys.stdlib_module_names - declared == {"latentkit"}
+    undeclared = {"latentkit", "torchao"}  # an error tells who asks for `bits` to install torchao
+    assert imported - sys.stdlib_module_names - declared == undeclared
 
 
 def test_the_extra_for_tests_includes_the_one_for_lessons():
@@ -103,7 +104,11 @@ def test_wheel_holds_every_file_of_the_package_and_the_lessons(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("latentkit/")}
     package = Path(lk.__file__).parent
     files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    shipped = {path for path in (PROJECT / "notebooks").iterdir() if path.is_file() and path.suffix != ".py"}
+    shipped = {
+        path
+        for path in (PROJECT / "notebooks").iterdir()
+        if path.is_file() and path.suffix in {".ipynb", ".md"}
+    }
     assert held == {path.relative_to(PROJECT).as_posix() for path in files} | {
         f"latentkit/notebooks/{path.name}" for path in shipped
     }

@@ -540,7 +540,7 @@ SHAPE = (
     [
         (
             lambda trace: trace.distance,
-            "Expected a trace (an xarray.Dataset), got DataArray. Pass what `run_recurrence` returns.",
+            "Expected a trace (an xarray.Dataset), got DataArray. Pass the result of run_recurrence.",
         ),
         (
             lambda trace: trace.assign_attrs(kind="layers"),

@@ -222,8 +222,8 @@ def test_pictures_refuse_what_they_cannot_draw() -> None:
     cases: list[tuple[Any, type[Exception], str]] = [
         (lambda: lk.plot_decoding(recurrence), TraceError, "Expected a trace of the kind 'decoding', got one "
          "of the kind 'recurrence'. Pass the result of run_decoding."),
-        (lambda: lk.plot_decoding([1]), TraceError, "Expected a decoding, got a list without generated "
-         "tokens and 'iterations_used'. Pass what `run_decoding` returns."),
+        (lambda: lk.plot_decoding([1]), TraceError, "Expected a trace (an xarray.Dataset), got list. Pass "
+         "the result of run_decoding."),
         (lambda: lk.plot_decoding(layers()), TraceError, "Expected a trace of the kind 'decoding', got one "
          "of the kind 'layers'. Pass the result of run_decoding."),
         (lambda: lk.plot_exits(layers()), TraceError, "Expected a trace of the kind 'decoding' or "

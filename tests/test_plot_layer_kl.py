@@ -314,7 +314,8 @@ def test_another_dataset_is_refused():
         plot_layer_kl([1])
     assert (
         str(caught.value)
-        == "Expected a dataset from `run_layer_effect`, `run_layer_lens` or `run_layer_difference`, got list."
+        == "Expected a result (an xarray.Dataset) from `run_layer_effect`, `run_layer_lens` or "
+        "`run_layer_difference`, got list."
     )
     with pytest.raises(TraceError) as caught:
         plot_layer_kl(fake().isel(layer=0))
@@ -398,4 +399,4 @@ def test_figures_that_are_compared_share_a_logarithmic_scale():
 def test_an_unknown_scale_is_refused():
     with pytest.raises(ArgumentError) as caught:
         plot_layer_kl(fake(), scale="logs")
-    assert str(caught.value) == "`scale` is 'logs'. Did you mean 'log'? Known: 'linear', 'log', 'robust'."
+    assert str(caught.value) == "No scale named 'logs'. Did you mean 'log'? Known: 'linear', 'log', 'robust'."

@@ -59,7 +59,7 @@ def share_interval(right: xr.DataArray, of: xr.DataArray | int, *, confidence: f
         msg = f"`right` is {shown_value(right)}; pass an xarray.DataArray with numbers of successes."
         raise ArgumentError(msg)
     if not isinstance(of, xr.DataArray):
-        of = whole_number("of", of, least=1)
+        of = whole_number("of", of, least=0)
     tried = xr.zeros_like(right, dtype=float) + of
     if not ((tried > 0) & (right >= 0) & (right <= tried)).all():
         msg = "`right` must lie between 0 and `of`, and `of` must be above 0."
