@@ -42,6 +42,9 @@ CALLS = {
     "compare_settling": (TRACE, TRACE),
     "trace_distance": (STATES, STATES),
     "measure.trace_floor": (TRACE,),
+    "measure.exit_criteria": (TRACE,),
+    "plot_distance": (TRACE,),
+    "explore": (TRACE,),
     "measure.mean_interval": (VALUES,),
     "measure.geometric_mean_interval": (VALUES,),
     "measure.share_interval": (VALUES, 3),
@@ -68,6 +71,8 @@ def test_a_wrong_value_of_any_parameter_is_used_or_refused(function, value):
             call(*given, **options)
         except LatentkitError as error:
             said = str(error)
+        finally:
+            plt.close("all")
         assert re.search(name.rstrip("s"), said, re.IGNORECASE), said
 
 

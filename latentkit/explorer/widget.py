@@ -11,7 +11,7 @@ import anywidget
 import traitlets
 import xarray as xr
 
-from latentkit.arguments import new_file
+from latentkit.arguments import new_file, shown_value
 from latentkit.errors import ArgumentError, TraceError, nearest
 from latentkit.explorer.choices import (
     Real,
@@ -26,6 +26,7 @@ from latentkit.explorer.data import pack, unpack_header
 from latentkit.explorer.page import embedded, module, page, style
 from latentkit.explorer.picture import static_pictures
 from latentkit.files import write_file
+from latentkit.trace.checking import need_dataset
 from latentkit.view.kinds import grid_of
 from latentkit.view.selection import token_rows
 
@@ -252,6 +253,8 @@ def explore(
     if unknown := [name for name in choices if name not in _CHOICES]:
         msg = f"An explorer has no {unknown[0]!r}. {nearest(unknown[0], _CHOICES)}"
         raise ArgumentError(msg)
+    if beside is not None:
+        need_dataset(beside, name="beside")
     traces = [trace] if beside is None else [trace, beside]
     if tokens is not None:
         choices["token_range"] = _token_range(trace, tokens)
@@ -272,10 +275,11 @@ def _token_range(trace: xr.Dataset, tokens: slice) -> list[int]:
 def _names(traces: Sequence[xr.Dataset], names: Sequence[str] | None) -> list[str]:
     """Return the given names, or the models' names, with a letter added if these are equal."""
     if names is not None:
-        if not isinstance(names, (list, tuple)) or len(names) != len(traces):
-            msg = f"`names` must be {len(traces)} texts, one for each trace, got {names!r}."
+        several = isinstance(names, (list, tuple)) and len(names) == len(traces)
+        if not several or not all(isinstance(name, str) for name in names):
+            msg = f"`names` must be {len(traces)} texts, one for each trace, got {shown_value(names)}."
             raise ArgumentError(msg)
-        return [str(name) for name in names]
+        return list(names)
     models = [str(getattr(trace, "attrs", {}).get("model", "trace")) for trace in traces]
     if len(set(models)) == len(models):
         return models

@@ -11,6 +11,7 @@ import xarray as xr
 from latentkit import criteria
 from latentkit.errors import ArgumentError, TraceError
 from latentkit.trace import need_dim
+from latentkit.trace.checking import need_dataset
 
 __all__ = ["criterion_values", "exit_criteria", "exit_iteration"]
 
@@ -111,6 +112,7 @@ def exit_criteria(trace: xr.Dataset) -> list[str]:
     list of str
         Empty where there are none.
     """
+    need_dataset(trace)
 
     def has_values(name: str) -> bool:
         try:

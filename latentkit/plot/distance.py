@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
+from latentkit.arguments import confidence_level
 from latentkit.measure import geometric_mean_interval
 from latentkit.plot.drawing.alt import AltFigure, set_alt_text
 from latentkit.plot.drawing.fonts import font_characters
@@ -65,6 +66,7 @@ def plot_distance(
     latentkit.measure.geometric_mean_interval : the mean over seeds.
     """
     need_axes(ax)
+    confidence = confidence_level(confidence)
     shown = select_seeds(trace, tokens=tokens)
     curves = _curves(shown, confidence)
     if ax is None:

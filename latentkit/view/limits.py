@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from latentkit.arguments import one_of
 from latentkit.errors import ArgumentError
 from latentkit.measure import trace_floor
 from latentkit.trace import trace_kind
@@ -49,7 +50,7 @@ def color_limits(
     TraceError
         If a result is of another kind.
     ArgumentError
-        If there is no result, or ``tokens`` selects nothing.
+        If there is no result, ``tokens`` selects nothing, or there is no such ``scale``.
 
     Examples
     --------
@@ -65,6 +66,7 @@ def color_limits(
     if not traces:
         msg = "`color_limits` needs at least one result, got none. Pass those whose figures you compare."
         raise ArgumentError(msg)
+    one_of("scale", scale, ("linear", "log"))
     if trace_kind(traces[0]).name == "layers" and tokens is None:
         values = [select_layers(trace) for trace in traces]
     else:
