@@ -24,7 +24,7 @@ from latentkit import classroom
 from latentkit.measure.groups import prompt_settling
 
 model = lk.load_model("nano")
-folder = tempfile.TemporaryDirectory()
+folder = tempfile.mkdtemp()
 
 # %% [markdown]
 # ## Three kinds of text
@@ -53,7 +53,7 @@ guess
 
 # %% tags=["setup"]
 settings = {"iterations": 32, "limit": 32, "readout_top": 0}
-sweep = lk.run_sweep(lk.run_recurrence, model, table, f"{folder.name}/kinds.zarr", **settings)
+sweep = lk.run_sweep(lk.run_recurrence, model, table, f"{folder}/kinds.zarr", **settings)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -190,7 +190,7 @@ danger
 
 # %%
 asked = dangers.assign(chat=True)
-safety = lk.run_sweep(lk.run_recurrence, model, asked, f"{folder.name}/danger.zarr", **settings)
+safety = lk.run_sweep(lk.run_recurrence, model, asked, f"{folder}/danger.zarr", **settings)
 assert not safety.is_generated.any()  # traced, not answered
 
 # %%
@@ -282,7 +282,7 @@ exercise.hint()
 # ```python
 # spread = kinds[kind].std(ddof=1)
 # prompts = (spread / wanted) ** 2
-# answer = math.ceil(prompts)
+# answer = int(np.ceil(prompts))
 # ```
 #
 # The error shrinks with the root of the number: half the error takes four times as many prompts.
