@@ -40,7 +40,7 @@ def kernels(*, quick: bool) -> list[Row]:
     alone = [at_once(1, environment)[0][0] for _ in range(1 if quick else 3)]
     rows = []
     for count in () if quick else (4, 8):
-        seconds = [each for each, _ in at_once(count, environment)]
+        seconds = [each for each, *_ in at_once(count, environment)]
         fair = [each * max(1.0, count / available_cores()) for each in alone]
         what = f"{count} kernels trace at once, seconds of each"
         rows.append(Row(what, seconds, fair, "s", "one alone × kernels / cores", costs=True))
