@@ -253,9 +253,10 @@ def explore(
     if unknown := [name for name in choices if name not in _CHOICES]:
         msg = f"An explorer has no {unknown[0]!r}. {nearest(unknown[0], _CHOICES)}"
         raise ArgumentError(msg)
+    traces = [trace]
     if beside is not None:
         need_dataset(beside, name="beside")
-    traces = [trace] if beside is None else [trace, beside]
+        traces.append(beside)
     if tokens is not None:
         choices["token_range"] = _token_range(trace, tokens)
         choices.setdefault("token", choices["token_range"][1])
