@@ -150,7 +150,7 @@ def started(folder: Path) -> tuple[subprocess.Popen[bytes], Callable[[str], str]
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     token = secrets.token_hex()
-    command = [sys.executable, "-m", "latentkit.cli", "lab", "--no-browser", f"--port={port}"]
+    command = [sys.executable, "-m", "latentkit.cli", "lab", folder.name, "--no-browser", f"--port={port}"]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(
         [*command, f"--IdentityProvider.token={token}"], cwd=folder.parent, stdout=quiet, stderr=quiet

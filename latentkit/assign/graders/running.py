@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from latentkit.assign.course import Assignment, Course, grading_environment
 from latentkit.assign.marking import Reference, Verdict, begin, reference
 from latentkit.assign.question import Part, Question
 from latentkit.assign.quiet import Quiet
+from latentkit.threads import available_cores
 
 __all__ = ["grade_cells", "grade_file", "main", "new_names", "run_cell"]
 
@@ -142,34 +146,46 @@ def main() -> int:
         import latentkit as lk
 
         lk.load_model("nano")
-    for student, notebook, result in job["files"]:
-        if len(job["files"]) == 1:
-            grade_file(Path(notebook), Path(result), course=course, name=job["name"], student=student)
-            continue
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                grade_file(Path(notebook), Path(result), course=course, name=job["name"], student=student)
-                status = 0
-            finally:
-                os._exit(status)
-        _wait(child, job["limit"])
+    grade = [
+        partial(grade_file, Path(notebook), Path(result), course=course, name=job["name"], student=student)
+        for student, notebook, result in job["files"]
+    ]
+    if len(grade) == 1:
+        grade[0]()
+    else:
+        _in_children(grade, job["limit"])
     return 0
 
 
-def _wait(child: int, limit: float) -> None:
-    """Wait for a process; end it after ``limit`` seconds."""
-    import signal
-    import time
+def _in_children(calls: Sequence[Callable[[], None]], limit: float) -> None:
+    """Make each call in a forked process, as many at once as there are cores.
 
-    end = time.monotonic() + limit
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return
+    A process that runs for more than ``limit`` seconds is ended.
+    """
+    waiting, ends, cores = list(calls), dict[int, float](), available_cores()
+    while waiting or ends:
+        while waiting and len(ends) < cores:
+            ends[_forked(waiting.pop(0))] = time.monotonic() + limit
+        for child, end in list(ends.items()):
+            late = time.monotonic() > end
+            if late:
+                os.kill(child, signal.SIGKILL)
+            if os.waitpid(child, 0 if late else os.WNOHANG) != (0, 0):
+                del ends[child]
         time.sleep(0.02)
+
+
+def _forked(call: Callable[[], None]) -> int:
+    """Make a call in a forked process; return its id."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            call()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class Comparison:
         refuse_too_large(
             self.model, self.unrolled, longest,
             layers=len(self.layers), new_tokens=self.new_tokens, divergence=self.divergence,
+            decodes=self.continuation is None,
         )  # fmt: skip
         steps = len(self.layers) if layer_by_layer else 1
         with Progress(len(self.encoded) * steps, self.model.name, visible=self.progress) as bar:

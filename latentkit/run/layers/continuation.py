@@ -98,15 +98,25 @@ def need_same_length(name: str, prompt: list[int], other: list[int]) -> None:
 
 
 def refuse_too_large(
-    model: Any, unrolled: UnrolledModel, tokens: int, *, layers: int, new_tokens: int, divergence: str
+    model: Any,
+    unrolled: UnrolledModel,
+    tokens: int,
+    *,
+    layers: int,
+    new_tokens: int,
+    divergence: str,
+    decodes: bool,
 ) -> None:
     """Refuse a run that does not fit into memory, before it starts.
 
-    It holds the states of all layers, those of the chosen layers at the new tokens, and one block's or one
-    comparison's arrays.
+    If the continuation is decoded, it first holds the cache. Then it holds the states of all layers, those of
+    the chosen layers at the new tokens, and one block's or one comparison's arrays.
     """
     count, rows = len(unrolled.layers), (layers + 1) * new_tokens
     kept = (tokens * count + rows) * model.hidden_size * model.dtype.itemsize
     compared = divergence_bytes(unrolled.head, divergence, rows, model.hidden_size, model.vocab_size)
-    needed = kept + max(activation_bytes(model, tokens), compared)
+    block, cache = activation_bytes(model, tokens), 0
+    if decodes and hasattr(model, "cache_bytes"):
+        cache = model.cache_bytes("full", tokens=tokens, iterations=unrolled.iterations)
+    needed = max(cache + block, kept + max(block, compared))
     refuse_beyond_memory(needed, model.device, f"states of {count} layers × {tokens:,} tokens")
