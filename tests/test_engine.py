@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ import latentkit as lk
 from latentkit.errors import ModelError
 from latentkit.explorer import packing
 from latentkit.explorer.packing import pack_model
+from latentkit.models.config import HuginnConfig
 from latentkit.run.prompting import encode
 
 DRIVER = Path(__file__).parent / "javascript" / "engine_driver.js"
@@ -183,3 +185,9 @@ def test_the_kernel_is_what_its_text_assembles_to():
 def test_a_model_that_the_engine_cannot_run_is_refused():
     with pytest.raises(ModelError, match="cannot run in a page"):
         pack_model(object())
+
+
+def test_sizes_that_the_engine_cannot_divide_are_named():
+    config = HuginnConfig(n_embd=32, n_heads=16, intermediate_size=64, vocab_size=100)
+    with pytest.raises(ModelError, match="here vocab_size = 100, head_dim = 2"):
+        pack_model(SimpleNamespace(config=config, tokenizer=object()))

@@ -63,10 +63,11 @@ def _checked(model: Any) -> tuple[Any, Any]:
         raise ModelError(f"'{getattr(model, 'name', model)}' cannot run in a page. {wanted}")
     if config.injection_type not in ENGINE_INJECTIONS:
         raise ModelError(f"The engine of the page has no injection '{config.injection_type}'. {wanted}")
-    odd = {n: s for n in ("n_embd", "intermediate_size", "vocab_size") if (s := getattr(config, n)) % 16}
+    multiples = {"n_embd": 16, "intermediate_size": 16, "vocab_size": 16, "head_dim": 4}
+    odd = [f"{n} = {s}" for n, multiple in multiples.items() if (s := getattr(config, n)) % multiple]
     if odd:
-        sizes = ", ".join(f"{name} = {size}" for name, size in odd.items())
-        raise ModelError(f"The engine of the page works on sixteen channels at once; {sizes}. {wanted}")
+        needs = ", ".join(f"{name} a multiple of {multiple}" for name, multiple in multiples.items())
+        raise ModelError(f"The engine of the page needs {needs}; here {', '.join(odd)}. {wanted}")
     return config, tokenizer
 
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Memory } from "../../latentkit/explorer/static/engine/kernel.js";
 import {
+  expOfNegative,
   likeliest,
   readoutStatistics,
   referenceOf,
@@ -16,6 +17,13 @@ test("memory that is used up refuses, and does not grow under arrays in use", ()
   const first = memory.floats(10);
   assert.throws(() => memory.floats(1e6), /too small/);
   assert.equal(first.length, 10);
+});
+
+test("the exponential is right to eight digits from 0 down to where it vanishes", () => {
+  for (let x = 0; x > -700; x -= 0.0137) {
+    assert.ok(Math.abs(expOfNegative(x) / Math.exp(x) - 1) < 1e-8, `at ${x}`);
+  }
+  assert.deepEqual([0, -800, -1e12, -Infinity, NaN].map(expOfNegative), [1, 0, 0, 0, NaN]);
 });
 
 test("entropy and divergence of known rows", () => {
