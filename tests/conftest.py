@@ -36,6 +36,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("latentkit")
 
 
+LONG_LESSONS = {"06_when_to_stop.ipynb", "08_a_thousand_prompts.ipynb", "11_a_family_of_loops.ipynb"}
+
+
 class FileScheduling(LoadScopeScheduling):
     """Keep the tests of a file in one process, and all browser tests in one: they share a JupyterLab."""
 
@@ -49,8 +52,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
     return FileScheduling(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that both processes end at about the same time."""
+    for item in items:
+        if item.path.name in LONG_LESSONS:
+            item.add_marker("slow")
     items.sort(key=lambda item: _rank(item.path))  # stable: the order within a file stays
 
 

@@ -45,6 +45,9 @@ IN_BROWSER = [
 ]
 
 
+THEMES = pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
+
+
 class Lab(NamedTuple):
     """A running JupyterLab."""
 

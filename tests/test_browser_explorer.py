@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import nbformat
 import numpy as np
 import pytest
-from lab_for_tests import IN_BROWSER, SCREENSHOTS, opened, repainted, running, save_screenshot
+from lab_for_tests import IN_BROWSER, SCREENSHOTS, THEMES, opened, repainted, running, save_screenshot
 from live_for_tests import live_page
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
@@ -269,7 +269,9 @@ def test_the_threshold_moves_by_key_and_by_pointer_and_goes_back(saved):
         expect(said).to_have_text(usual)
 
 
-@pytest.mark.parametrize("variable", ["kl", "entropy", "step_size"])
+@pytest.mark.parametrize(
+    "variable", ["kl", *(pytest.param(name, marks=pytest.mark.slow) for name in ("entropy", "step_size"))]
+)
 def test_colour_may_show_another_variable(saved, variable):
     with saved(lk.explore(wander())) as page:
         cells = page.get_by_role("application")
@@ -412,7 +414,7 @@ def test_layers_are_explored_in_the_order_asked_for(saved):
         expect(page.get_by_role("slider")).to_have_count(2)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_axe_finds_no_violation(saved, theme):
     with saved(lk.explore(wander(60, 64), iteration=9), theme=theme) as page:
         page.get_by_role("button", name="Show as table").click()
@@ -427,7 +429,7 @@ def test_axe_finds_no_violation(saved, theme):
         ] == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_what_is_painted_on_canvas_has_contrast_too(saved, theme):
     with saved(lk.explore(wander()), theme=theme) as page:
         colours = page.evaluate(
@@ -546,6 +548,7 @@ def test_the_live_widget_follows_keys_links_and_python_and_two_do_not_disturb_ea
         assert dialogs == []
 
 
+@pytest.mark.slow
 def test_a_saved_notebook_explores_without_a_kernel(lab, browser):
     outputs = [_stored(lk.explore(make_trace(HOSTILE), iteration=1)), _stored(lk.explore(wander()))]
     notebook = _write(lab, "saved.ipynb", ["explorer", "other"], outputs)
@@ -567,6 +570,7 @@ def test_a_saved_notebook_explores_without_a_kernel(lab, browser):
         assert dialogs == []
 
 
+@pytest.mark.slow
 def test_it_is_dark_in_a_dark_jupyterlab(lab, browser):
     notebook = _write(lab, "dark.ipynb", ["explorer"], [_stored(lk.explore(wander(60, 64), iteration=9))])
     _sign(lab, notebook)
@@ -583,6 +587,7 @@ def test_it_is_dark_in_a_dark_jupyterlab(lab, browser):
         settings.unlink()
 
 
+@pytest.mark.slow
 def test_an_untrusted_notebook_shows_the_picture_with_its_words(lab, browser):
     explorer = lk.explore(make_trace(HOSTILE))
     _write(lab, "untrusted.ipynb", ["explorer"], [_stored(explorer)])

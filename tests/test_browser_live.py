@@ -10,7 +10,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
-from lab_for_tests import IN_BROWSER, SCREENSHOTS
+from lab_for_tests import IN_BROWSER, SCREENSHOTS, THEMES
 from live_for_tests import (
     IDLE,
     KEPT,
@@ -69,7 +69,9 @@ def unfold(page: Page, summary: str) -> None:
 # Numbers
 
 
-@pytest.mark.parametrize(("fragment", "few"), [("", (8, 30)), ("#javascript", (1, 6))])
+@pytest.mark.parametrize(
+    ("fragment", "few"), [("", (8, 30)), pytest.param("#javascript", (1, 6), marks=pytest.mark.slow)]
+)
 def test_ids_states_and_logits_are_those_of_python(browser, path, model, fragment, few):
     with live_page(browser, path, fragment=fragment) as page:
         assert page.evaluate("latentkit.ready.then(({kernel}) => kernel)") == (fragment[1:] or "wasm")
@@ -323,7 +325,7 @@ def test_noise_is_that_of_perturb_and_the_end_is_compared(browser, path, model, 
     assert np.abs(usual.distance[:, 4] - expected.distance[:, 4]).max() > 1
 
 
-@pytest.mark.parametrize("kind", ["skip", "repeat"])
+@pytest.mark.parametrize("kind", ["skip", pytest.param("repeat", marks=pytest.mark.slow)])
 def test_a_skipped_or_repeated_iteration_moves_the_trace_by_one(opened, kind):
     prompt, keep = "Nine worlds", [3, 4, 5]
     usual = traced(opened, prompt, iterations=12, keep=keep)["states"]
@@ -422,7 +424,7 @@ def test_a_page_with_damaged_weights_says_so(browser, path, tmp_path):
 # For everyone
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES
 def test_axe_finds_no_violation(browser, path, theme):
     with live_page(browser, path, color_scheme=theme) as page:
         for summary in ("Compare with", "Change one", "Write on"):

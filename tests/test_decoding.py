@@ -594,6 +594,7 @@ def test_published_cache_strategies(golden_b: Golden, name: str) -> None:
     golden_b.check(golden_b.decode(iterations=16, cache=strategy), f"kv.lookup.{name}")
 
 
+@pytest.mark.slow
 def test_published_adaptive_runs(golden_b: Golden) -> None:
     """Tokens, exit steps and every number of the first and last values, for each criterion."""
     assert len(golden_b.facts["adaptive"]) >= 9

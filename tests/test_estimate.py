@@ -40,6 +40,7 @@ def test_a_run_is_refused_for_the_bytes_of_its_estimate(
     run: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model()
+    monkeypatch.setattr(estimation, "_fastest", lambda probes: [1.0 for _ in probes])  # only bytes matter
     needed = lk.estimate(run, model, PROMPT, **options).bytes
     monkeypatch.setattr(memory, "free_memory", lambda _: needed - 1)
     monkeypatch.setattr(estimation, "free_memory", lambda _: needed - 1)
