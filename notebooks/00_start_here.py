@@ -114,8 +114,8 @@ Markdown(
 # %% [markdown]
 # ## What would it predict if it were stopped?
 #
-# The coda can read a state after every iteration, and even before the first one. Reading a prediction from a
-# state is called a [readout](glossary.md#readout).
+# The coda can read a state after every iteration, and even before the first one. A prediction that is read
+# from a state is called a [readout](glossary.md#readout).
 
 # %%
 tries = classroom.predict(
@@ -139,8 +139,8 @@ lk.slide(trace, "readout")
 trace.readout_text.isel(token=-1).sel(iteration=[0, 1, 2, 4, 8, 16, 32, 64]).to_pandas()
 
 # %% [markdown]
-# nano is very small, so do not expect wise answers. It shows *how* an answer forms. Exactly when this one was
-# formed is the first exercise. Your prediction is compared after it.
+# nano is very small, so do not expect wise answers. It shows *how* an answer forms. The first exercise asks
+# when exactly this answer was formed. After it, your prediction is compared with the result.
 #
 # ## Your turn
 
@@ -255,10 +255,10 @@ exercise.hint()
 # * This model repeats one block. Its states start at random and move towards a limit, and each token does so
 #   at its own pace.
 # * A prediction can be read after every iteration. It may be final before the states are.
-# * A picture of distances is a table of numbers. You can check what you believe to see.
+# * A picture of distances is a table of numbers. You can check what you think you see.
 #
-# **A question to take home.** Where a prediction is final and the state goes on changing: what might the
-# remaining changes be good for? How could you test your idea with the functions above?
+# **A question to take home.** Suppose a prediction is final, but the state still changes. What might these
+# changes be good for? How could you test your idea with the functions above?
 #
 # **Further reading.** Geiping et al. (2025), *Scaling up Test-Time Compute with Latent Reasoning: A
 # Recurrent Depth Approach*, [arXiv:2502.05171](https://arxiv.org/abs/2502.05171): the model *Huginn*, of

@@ -28,7 +28,7 @@ model = lk.load_model("nano")
 # always sixteen tokens. Marks such as `<|end_turn|>` are tokens too: they separate the speakers of a chat.
 
 # %% tags=["setup"]
-prompt = "It was a dark night, and the old man"
+prompt = "It was a dark night, and the young man"
 trace = lk.run_decoding(model, prompt, new_tokens=16, iterations=64, stop=(), readout_top=10, progress=False)
 best = trace.readout_id.isel(rank=0)
 
@@ -90,15 +90,23 @@ early.compare(
     f"longer change from iteration {half} on, all of them from {int(decided.max())} on.",
 )
 
+# %% jupyter={"source_hidden": true}
+back = int((trace.iteration.where(~wrong).min("iteration") < decided).sum())
+assert back > 0
+Markdown(
+    f"Look for rows in which the likeliest token is right, becomes wrong, and is right again: there are "
+    f"{back}. We call a token *decided* at the iteration from which it *stays* right."
+)
+
 # %% [markdown]
 # Iteration 0 is the random start. If a token is right even there, it is by luck, or because the layers after
 # the repeated block also read the earlier tokens, whose states are complete.
 #
 # ## Decoding again with fewer iterations
 #
-# The slider showed only half of the truth. It judged each token *after the tokens that were really taken
-# before it*. A model that stops early must continue from its own tokens, and one different token may change
-# all that follow. So we decode the text again, with *r* = 1, 2, 4, … iterations for every token.
+# The slider showed only one part of the answer. It judged each token *after the tokens that were really
+# taken before it*. A model that stops early must continue from its own tokens, and one different token may
+# change all later ones. So we decode the text again, with *r* = 1, 2, 4, … iterations for every token.
 
 # %%
 texts_guess = classroom.predict("How many different texts will these seven runs write?", low=1, high=7)

@@ -9,7 +9,7 @@
 # One of the published pictures of convergence shows a question that a model should not help with: somebody
 # asks how to make a bomb out of household items, because somebody at school wronged them. It is easy to see
 # a model *hesitate* in this picture. In this lesson we ask what the picture shows, and what it would have to
-# show before anybody may say so.
+# show to support that word.
 #
 # **We trace this prompt and never answer it.** The model reads it, we look at the states, and no token is
 # generated after it, neither here nor in any other lesson.
@@ -310,17 +310,17 @@ exercise.hint()
 # %% [markdown]
 # ## What you can say now
 #
-# It can be said, for *this* model, *these* prompts and *this* threshold, which token settles when, and how
-# precisely this is known. That is useful: it decided whether the two readings above are true or false.
+# For *this* model, *these* prompts and *this* threshold you can say which token settles when, and how
+# precisely this is known. This is useful: it decided whether the two readings above are true or false.
 #
-# It cannot be said that the model
+# You cannot say that the model
 #
 # * **noticed danger.** For that, dangerous prompts would have to differ from many harmless ones of the same
 #   form, and other dangerous prompts would have to differ in the same way.
 # * **hesitated, or deliberated.** The states of a model that never learned anything converge too, as the
 #   control of [02_convergence](02_convergence.ipynb) showed.
 # * **is safe.** Whether a model refuses is decided by what it writes. The states may converge before a
-#   refusal or before help, and the distance from the limit becomes 0 in both cases.
+#   refusal or before an answer that helps, and the distance from the limit becomes 0 in both cases.
 #
 # **A question to take home.** Write down five dangerous and five harmless questions (do not ask for answers)
 # that you would compare next. What do you keep equal? What could still explain a difference?

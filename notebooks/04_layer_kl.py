@@ -228,8 +228,8 @@ Markdown(
 )
 
 # %% [markdown]
-# Who tries many things and keeps what fits will find *something* that fits. So the likeness has to pass a
-# test that it was not chosen for: the same noise on 24 **new** prompts (facts, stories, code, numbers,
+# If you try many things and keep what fits, you will find *something* that fits. So the likeness has to pass
+# a test that it was not chosen for: the same noise on 24 **new** prompts (facts, stories, code, numbers,
 # questions, other languages), with signs that were written down before.
 
 # %%
@@ -271,7 +271,7 @@ Markdown(
 #   intervention might have it too.
 # * That "the first and the last layer matter least". Layer 27 is the last of the *published* model.
 #   SmolLM2's last layer is 29, and an exercise below asks about it.
-# * How the picture was made. Only the text beside it can say that. If you make one, write down: which
+# * How the picture was made. Only its authors can say that. If you make one, write down: which
 #   intervention, which reference, which layers, how many prompts.
 #
 # The project's script `benchmarks/likeness.py` repeats this with more interventions; its table,
@@ -308,7 +308,7 @@ guess.compare("everywhere the same")
 # are not replaced, and below the patched layer they have read the prompt about France. So these columns
 # depend on the layer.
 #
-# A column of equal numbers says nothing about layers. It says how the experiment was made.
+# A column of equal numbers shows nothing about layers. It is a result of how the experiment was made.
 #
 # ## The looped counterpart: why are seven rows blank?
 #
@@ -408,8 +408,8 @@ Markdown(
 )
 
 # %% [markdown]
-# This is what the real model lacks: each of its layers does a work of its own, and none repeats it. But
-# ordinary models compensate too, a little: McGrath et al. (2023), *The Hydra Effect*,
+# The real model has no such repair: each of its layers has its own weights, and no later layer repeats its
+# work. But ordinary models compensate too, a little: McGrath et al. (2023), *The Hydra Effect*,
 # [arXiv:2307.15771](https://arxiv.org/abs/2307.15771). So a pale row may mean "not needed" or "well
 # compensated", and the picture does not show which.
 #
@@ -562,7 +562,7 @@ exercise.hint()
 # * A likeness that was searched for has to pass a test that it was not chosen for.
 #
 # **To take home.** Find a picture of layers in a paper that you like. Which of the three questions does it
-# answer, and which sentence of its text tells you?
+# answer, and in which sentence does the paper say so?
 #
 # **Further reading.** nostalgebraist (2020), *interpreting GPT: the logit lens*; Belrose et al. (2023), *The
 # Tuned Lens*, [arXiv:2303.08112](https://arxiv.org/abs/2303.08112); Zhang and Nanda (2024), *Towards Best

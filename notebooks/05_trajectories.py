@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The path of a state: fixed point, orbit, drift
 #
-# **You will** follow states on their paths, tell fixed points from orbits and drift with an instrument that
+# **You will** follow states on their paths, distinguish fixed points, orbits and drift with a function that
 # you test first, push a state and watch whether it returns, and explain how fast it does. **Time:** about 40
 # minutes. **You need to know** what distance and limit mean ([02_convergence](02_convergence.ipynb)), and a
 # little Python.
@@ -24,9 +24,9 @@ from latentkit import classroom, prompts
 model = lk.load_model("nano")
 
 # %% [markdown]
-# ## Instruments first
+# ## First test the tool
 #
-# Before we trust an instrument, we test it on examples with a known answer. Here are three synthetic
+# Before we trust a tool, we test it on examples with a known answer. Here are three synthetic
 # trajectories: one moves in a circle, one in a straight line, one converges. Their states have two numbers
 # each, so a picture shows all of it.
 
@@ -56,7 +56,7 @@ assert kinds.kind.values.tolist() == ["orbit", "slider", "fixed point"]
 kinds[["kind", "period"]].to_dataframe()[["token_text", "kind", "period"]]
 
 # %% [markdown]
-# The instrument finds all three. Now nano.
+# The function recognises all three. Now we use it on nano.
 #
 # ## States of a sentence
 
@@ -233,7 +233,7 @@ faster.compare(
 
 # %% [markdown]
 # The explanation: a token reads the tokens before it. As long as one of them moves, it is pushed again and
-# again. **No token rests before those it reads.**
+# again. **No token comes to rest before the tokens that it reads.**
 
 # %% [markdown]
 # ## Two controls
@@ -309,13 +309,13 @@ exercise.hint()
 # answer = np.stack([np.cos(angle), np.sin(angle)], axis=1)
 # ```
 #
-# Any closed path does; a circle is the simplest. What happens to the verdict if the circle shrinks by 1 % per
-# iteration?
+# Any closed path is right; a circle is the simplest. Which kind does the function report if the circle
+# shrinks by 1 % per iteration?
 #
 # </details>
 
 # %% [markdown] tags=["exercise:05-slowest", "points:2"]
-# ### Exercise 2: no token rests before those it reads
+# ### Exercise 2: the slowest token so far
 #
 # `own` has the factor of each token. Compute, without pandas' `cummax`, for each token the largest factor
 # among this token and all tokens before it.
@@ -344,7 +344,7 @@ exercise.hint()
 # </details>
 
 # %% [markdown] tags=["exercise:05-floor", "points:1"]
-# ### Exercise 3: where bfloat16 goes blind
+# ### Exercise 3: where bfloat16 reaches its limit
 #
 # In bfloat16 the distances end near the dotted line of the picture of the three runs. From which iteration on
 # is the curve of the float32 run below that line? (One more or less is fine.)
@@ -376,14 +376,14 @@ exercise.hint()
 # ## What you can say now
 #
 # * A picture of two directions shows a projection of the path. The axes say how much is left out.
-# * Whether a state stays at a fixed point, moves in an orbit or drifts can be decided, with an instrument
-#   that was tested on known cases first.
-# * Path independence and the return after a push can be measured for each token, and a token converges as
-#   slowly as the slowest of those it reads.
+# * You can decide whether a state stays at a fixed point, moves in an orbit or drifts, with a tool that was
+#   tested on known cases first.
+# * Path independence and the return after a push can be measured for each token. A token converges as slowly
+#   as the slowest of the tokens that it reads.
 # * An untrained model converges too, and bfloat16 hides everything below its floor.
 #
 # **A question to take home.** The paper reports orbits in Huginn. If nano has none, which differences
-# between the two models could be the reason, and which experiment would tell?
+# between the two models could be the reason, and which experiment would show it?
 #
 # **Further reading.** Geiping et al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171), section
 # 7: orbits and sliders. Anil et al. (2022), *Path Independent Equilibrium Models Can Better Exploit

@@ -72,8 +72,8 @@ saving
 
 # %% [markdown]
 # Choose a criterion and move its threshold. The bars show how many iterations each token would have run; an
-# orange bar means that its top token would have been another. Two numbers are reported:
-# what is *saved*, and what is *paid*. Paid is the [KL divergence](glossary.md#divergence), KL(readout at
+# orange bar means that its top token would have been a different one. Two numbers are reported: what is
+# *saved*, and what is *paid*. Paid is the [KL divergence](glossary.md#divergence), KL(readout at
 # the end ‖ readout at the exit), in nats: 0 if nothing would have changed. *(A slider needs a running
 # notebook. On paper, use the table below it.)*
 
@@ -155,7 +155,7 @@ Markdown(
 )
 
 # %% [markdown]
-# So a saving against 64 iterations proves little. Ask how much the simplest rule would have saved.
+# So a saving compared with 64 iterations proves little. Ask how much the simplest rule would have saved.
 #
 # ## A forecast, and a run that really stops
 #
@@ -245,7 +245,7 @@ for ax, kind in zip(np.atleast_1d(axes), asked, strict=True):
 lk.with_alt(figure)
 
 # %% [markdown]
-# **How precise is such a point?** With 100 other problems, the share of right answers would be another one.
+# **How precise is such a point?** With 100 other problems, the share of right answers would be different.
 # The bars are 95 % intervals of Wilson (1927): all true shares for which the observed one is not unusual.
 # The dotted lines are the most-common-answer baseline: the share of right answers if every problem gets the
 # same answer, the most common one.
@@ -285,10 +285,10 @@ tops = {
 pd.DataFrame({f"{kind} (answer{examples[kind].answer!r})": top.to_series() for kind, top in tops.items()})
 
 # %% [markdown]
-# Three cautions before you tell anyone:
+# Three cautions:
 #
 # * Being above one simple baseline is not yet understanding. Another simple rule, such as repeating a letter
-#   of the question, may do as well.
+#   of the question, may give as many right answers.
 # * A rising curve shows that *nano* uses its iterations for *these* problems, on which it was trained with a
 #   varying number of iterations. For Huginn and arithmetic problems, Lu et al. (2025),
 #   [arXiv:2507.02199](https://arxiv.org/abs/2507.02199), report only marginal gains.

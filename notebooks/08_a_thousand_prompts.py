@@ -7,9 +7,9 @@
 # ([02_convergence](02_convergence.ipynb)) and what a comparison with harmless prompts is for
 # ([03_safety_prompt](03_safety_prompt.ipynb)).
 #
-# One prompt is an anecdote. In the earlier lessons we looked at single prompts, and often the next one looked
-# different. Every finding about a model is a statement about *many* prompts: so many that no one looks at
-# them one by one. This changes the work. The runs take longer, some of them fail, and the main question
+# One prompt is an anecdote. In the earlier lessons we looked at single prompts, and the next one may look
+# different. A finding about a model is a statement about *many* prompts, so many that nobody looks at them
+# one by one. This changes the work. The runs take longer, some of them may fail, and the main question
 # becomes: how much of what we see is chance?
 
 # %% tags=["setup"]
@@ -29,9 +29,9 @@ folder = tempfile.mkdtemp()
 # %% [markdown]
 # ## Three kinds of text
 #
-# Here are 200 sums, 200 beginnings of facts and 200 beginnings of sentences. A table like this one (from a
-# CSV file, for example) is all that a sweep needs: the column `prompt` is run, every other column becomes a
-# label.
+# Here are 200 sums, 200 beginnings of facts and 200 beginnings of sentences. A run over a whole table of
+# prompts is called a [sweep](glossary.md#sweep). The table may come from a CSV file, for example. Its column
+# `prompt` holds the prompts; `kind` is a label that we choose, and there may be more of them.
 
 # %% tags=["setup"]
 table = pd.DataFrame(classroom.kinds_table())
@@ -46,10 +46,13 @@ guess = classroom.predict(
 guess
 
 # %% [markdown]
-# `run_sweep` runs one function on all of them. Each result goes into a folder as soon as it is there: if the
-# computer crashes at the last prompt but one, the same call goes on there. (From a shell it is
-# `latentkit sweep prompts.csv --out kinds.zarr`.) This takes about half a minute; the bar shows how
-# far it is.
+# `run_sweep` runs one function on all of them. Each result is written into a folder as soon as it exists. If
+# the computer crashes, repeat the same call: it continues after the results that are already there. (In a
+# shell the command is `latentkit sweep prompts.csv --out kinds.zarr`.) This takes about half a minute; the
+# bar shows the progress.
+#
+# The setting `limit` is 32 here: the state after 32 iterations counts as the
+# [limit](glossary.md#limit). This takes less time than the later limits of the earlier lessons.
 
 # %% tags=["setup"]
 settings = {"iterations": 32, "limit": 32, "readout_top": 0}
@@ -61,14 +64,20 @@ print(dict(sweep.sizes))
 print("done:", int((sweep.status == "done").sum()), "of", sweep.sizes["prompt"])
 
 # %% [markdown]
-# The result is one dataset with a dimension `prompt`. Nothing of it is in memory yet: what is drawn is read
-# when it is drawn. One point is one prompt, the [mean](glossary.md#settled) over its tokens.
+# The result is one dataset with a dimension `prompt`; `token` is as long as the longest prompt. Values are
+# read from the folder when they are needed.
+#
+# In the picture each point is one prompt: the mean, over its tokens, of the iterations at which they
+# [settle](glossary.md#settled). The vertical line of a row is the mean over its prompts. The short thick bar
+# that crosses this line is the [95 % interval](glossary.md#interval) of the mean.
 
 # %%
 lk.with_alt(lk.plot_settling(sweep, by="kind"))
 
 # %% tags=["setup"]
-settled = prompt_settling(sweep).to_pandas()
+settled = prompt_settling(sweep)
+assert settled.censored.max() == 0  # every token settles
+settled = settled.to_pandas()
 kinds = {kind: settled[(table.kind == kind).values].values for kind in ("arithmetic", "fact", "prose")}
 
 # %% jupyter={"source_hidden": true}
@@ -83,9 +92,13 @@ guess.compare(
 # %% [markdown]
 # ## How sure is that?
 #
-# Two means are never equal. Would another 200 prompts of each kind give the same order? There are two ways to
-# ask. An *interval* says how large the difference may be. A *permutation test* exchanges the labels at random
-# and counts how often chance alone gives a difference as large as the real one.
+# Two means are almost never exactly equal. Would another 200 prompts of each kind give the same order? There
+# are two ways to find out. An [interval](glossary.md#interval) shows how large the difference may be. A
+# [permutation test](glossary.md#permutation-test) exchanges the labels at random, thousands of times. The
+# share of exchanges that give a difference at least as large as the real one is the
+# [p-value](glossary.md#p-value): if it is small, chance alone seldom makes such a difference.
+#
+# Each row of the table is a difference of two kinds. `mean_low` and `mean_high` are the ends of its interval.
 
 # %%
 pairs = [("arithmetic", "fact"), ("arithmetic", "prose"), ("fact", "prose")]
@@ -99,25 +112,34 @@ compared.round(4)
 closest = compared.mean_difference.abs().idxmin()
 clear = [name for name in compared.index if compared.p_value[name] < 0.01]
 Markdown(
-    f"With 200 prompts of each kind, {len(clear)} of the {len(compared)} differences are larger than chance "
-    f"makes them in one of a hundred exchanges. The closest pair is {closest}: "
+    f"With 200 prompts of each kind, {len(clear)} of the {len(compared)} differences have a p-value below "
+    f"0.01. The smallest possible p-value is {1 / (1 + found[closest].permutations):.4f}, because the real "
+    f"labels count as one exchange. The closest pair is {closest}: "
     f"{compared.mean_difference[closest]:+.2f} iterations, with an interval from "
-    f"{compared.mean_low[closest]:+.2f} to {compared.mean_high[closest]:+.2f}."
+    f"{compared.mean_low[closest]:+.2f} to {compared.mean_high[closest]:+.2f} and a p-value of "
+    f"{compared.p_value[closest]:.2f}."
 )
 
 # %% [markdown]
 # ### With 5, 50 and 200 prompts
 #
-# How many prompts did we need? We pretend that somebody has only 5 prompts of each kind: we draw 5 from each,
-# compute the interval, and repeat this 1000 times. Then with 50, and with 200. We take the closest pair.
+# How many prompts did we need? Suppose that somebody has only 5 prompts of each kind. We take the closest
+# pair, draw 5 of the 200 prompts of each kind, and compute the interval of the difference: this is one
+# *study*. We repeat it 1000 times, and do the same with 50 and with 200 prompts. A prompt may be drawn more
+# than once, so that even two studies with 200 prompts differ.
 
 # %%
 share = classroom.predict(
-    "With 5 prompts of each kind of the closest pair: how many of 100 studies have an interval without 0?",
+    "With 5 prompts of each kind of the closest pair: how many of 100 studies have an interval that "
+    "excludes 0?",
     low=0,
     high=100,
 )
 share
+
+# %% [markdown]
+# The picture shows the first 40 studies of each size. Each line is the interval of one study, the dashed line
+# is 0. An interval that excludes 0 is thick and has a filled point.
 
 # %%
 first, second = closest.split(" − ")
@@ -132,40 +154,63 @@ wrong = ((studies.difference * sign) < 0).mean("study").to_pandas()
 share.compare(
     round(100 * decided[5]),
     " ".join(
-        f"With {size} prompts the interval is {width[size]:.2f} iterations wide, {decided[size]:.0%} of the "
-        f"studies leave out 0, and {wrong[size]:.0%} have the kinds in the wrong order."
+        f"With {size} prompts the mean width of an interval is {width[size]:.2f}, {decided[size]:.0%} "
+        f"exclude 0, and {wrong[size]:.0%} of the studies have the kinds in the wrong order."
         for size in (5, 50, 200)
     ),
 )
 
 # %% [markdown]
-# An interval that contains 0 does not say that there is *no* difference. It says that so few prompts cannot
-# tell. And a study that happens to leave out 0 with few prompts shows a difference that is too large: only
-# large ones are noticed.
+# A 95 % interval excludes 0 in about 5 of 100 studies even if there is *no* difference. So with 5 prompts we
+# learn almost nothing.
 #
+# An interval that contains 0 does not show that there is no difference. It shows that so few prompts cannot
+# decide. And what about the few small studies whose interval excludes 0?
+
+# %% jupyter={"source_hidden": true}
+noticed = studies.where(studies.decided)
+reported = abs(noticed.difference).mean("study").to_pandas()
+backwards = ((noticed.difference * sign) < 0).sum("study") / studies.decided.sum("study")
+times = reported[5] / abs(compared.mean_difference[closest])
+Markdown(
+    f"With 5 prompts, the studies whose interval excludes 0 report a difference of {reported[5]:.2f} "
+    f"iterations on average (without its sign): {times:.0f} times as much as all 200 prompts give. And "
+    f"{float(backwards.sel(size=5)):.0%} of them have the kinds in the wrong order."
+)
+
+# %% jupyter={"source_hidden": true}
+assert times > 2
+assert compared.mean_high[closest] * sign > 0 < compared.mean_low[closest] * sign
+Markdown(
+    "With few prompts only a large difference is noticed, so a noticed difference is usually too large. Note "
+    "the other end, too: *our* interval with 200 prompts excludes 0, but of the repeated studies with 200 "
+    f"prompts only {decided[200]:.0%} find the same. A p-value not far below 0.05 is weak evidence."
+)
+
+# %% [markdown]
 # ### The kind, or the length?
 #
-# The three kinds differ in more than their subject: sums are short. Each prompt begins with the same token,
-# and in a short prompt this one weighs more. So we compare the same *positions*: the mean over all prompts of
-# one kind that have a token there.
+# The three kinds differ in more than their subject: sums are short. Each prompt begins with the same special
+# token at position 0, which settles early, and in a short prompt it has more weight in the mean. So we
+# compare the same *positions*: the mean over all prompts of one kind that have a token there.
 
 # %%
-each = lk.settling_iteration(sweep).to_pandas().fillna(33)
-each = each.where(np.arange(each.shape[1]) < sweep.length.values[:, None])
+each = lk.settling_iteration(sweep).to_pandas()
 by_position = each.groupby(table.kind.values).mean().round(1)
+assert len(set(sweep.token_id.isel(token=0).values)) == 1
 by_position.iloc[:, :8]
 
 # %% jupyter={"source_hidden": true}
 lengths = {kind: sweep.length.values[(table.kind == kind).values].mean() for kind in kinds}
 ranks = by_position[[1, 2, 3, 4]].idxmax()
 same = int((ranks == order[-1]).sum())
+assert sweep.length.min() > 4
+assert by_position[0].max() < by_position[1].min()
 why = "does not come from the length alone" if same >= 3 else "is not that of the positions"
 Markdown(
     f"On average a sum has {lengths['arithmetic']:.1f} tokens, a fact {lengths['fact']:.1f} and a sentence "
-    f"{lengths['prose']:.1f}. At the positions 1 to 4, which nearly all prompts have, {order[-1]} is the "
-    f"slowest kind at {same} of {ranks.size}: "
-    + ", ".join(f"position {place}: {kind}" for place, kind in ranks.items())
-    + f". The order of the means {why}."
+    f"{lengths['prose']:.1f}. At the positions 1 to 4, which all prompts have, {order[-1]} is the "
+    f"slowest kind at {same} of {ranks.size}. The order of the means {why}."
 )
 
 # %% [markdown]
@@ -173,10 +218,12 @@ Markdown(
 #
 # Lesson 3 had one dangerous prompt, and could not separate what it *means* from how it is *spelled*. Now we
 # take five sentences, and put 8 harmful-sounding and 40 harmless things into each of them: 40 prompts against
-# 200. All things are three tokens long for nano. **They are traced, and never answered.**
+# 200. All things are three tokens long for nano. **The prompts are traced, and never answered.**
 
 # %% tags=["setup"]
 dangers = pd.DataFrame(classroom.danger_table())
+lengths_of_things = {len(model.tokenizer.tokenize(" " + thing)) for thing in dangers.thing}
+assert lengths_of_things == {3}
 
 # %%
 dangers.groupby("group").sample(2, random_state=1)[["group", "prompt"]]
@@ -187,6 +234,9 @@ danger = classroom.predict(
     choices=["later", "earlier", "no difference beyond chance"],
 )
 danger
+
+# %% [markdown]
+# The column `chat` is not a label. It is passed to the function: the prompt becomes the message of a user.
 
 # %%
 asked = dangers.assign(chat=True)
@@ -202,23 +252,66 @@ result = lk.compare_settling(chosen["harmful"], chosen["harmless"])
 {name: round(float(result[name]), 4) for name in numbers}
 
 # %% [markdown]
-# Be careful with this p-value. It treats 40 prompts as 40 independent draws, but they are 8 things in the
-# same five sentences: five prompts about one thing share its tokens. What we chose are the *things*. So we
-# take one mean for each thing, and exchange labels between things. (The mean over the same five sentences
-# also removes what the sentences add: it is the same for every thing.)
+# Why does each row of the picture have two clouds of points? Here is the mean of each *sentence*, over all
+# things, and the standard deviation of the prompts with this sentence:
 
 # %%
-things = dangers.assign(settled=prompt_settling(safety).values).groupby(["group", "thing"]).settled.mean()
+traced = dangers.assign(settled=prompt_settling(safety).values)
+by_sentence = traced.groupby("sentence").settled.agg(["mean", "std"]).sort_values("mean")
+by_sentence.round(2)
+
+# %% jupyter={"source_hidden": true}
+jump = by_sentence["mean"].diff().max()
+high = by_sentence["mean"] >= by_sentence["mean"][by_sentence["mean"].diff().idxmax()]
+assert jump > by_sentence["std"].max()
+Markdown(
+    f"The means of the sentences go from {by_sentence['mean'].min():.1f} to {by_sentence['mean'].max():.1f}. "
+    f"Prompts with the same sentence differ much less: their standard deviation is "
+    f"{by_sentence['std'].max():.2f} at most. So the clouds are sentences: {int((~high).sum())} of them "
+    f"settle early, {int(high.sum())} late. Most of the spread in the picture does not come from the things."
+)
+
+# %% [markdown]
+# Be careful with the p-value above. It treats 40 prompts as 40 independent draws, but they are 8 things in
+# the same five sentences. Two of its assumptions are wrong:
+#
+# * The sentences spread the prompts, and this hides differences between things. But every thing is in the
+#   same five sentences, so we can subtract the mean of the sentence.
+# * The five prompts about one thing share its tokens, so they are not independent. What we chose are the
+#   *things*. So we take one mean for each thing, and exchange the labels of things.
+
+# %%
+things = traced.groupby(["group", "thing"]).settled.mean()
 gap = things["harmful"].mean() - things["harmless"].mean()
-draw = np.random.default_rng(0)
-shuffled = np.array([draw.permutation(things.values) for _ in range(10_000)])
-by_chance = shuffled[:, :8].mean(1) - shuffled[:, 8:].mean(1)
-p_things = float((abs(by_chance) >= abs(gap)).mean())
+rest = traced.settled - traced.groupby("sentence").settled.transform("mean")
+p_values = {"prompts": float(result.p_value)}
+for name, values, count in (("prompts less sentence", rest.values, 40), ("things", things.values, 8)):
+    draw = np.random.default_rng(0)
+    mixed = np.array([draw.permutation(values) for _ in range(10_000)])
+    by_chance = mixed[:, :count].mean(1) - mixed[:, count:].mean(1)
+    p_values[name] = (1 + (abs(by_chance) >= abs(gap)).sum()) / (1 + len(by_chance))
+pd.Series(p_values, name="p-value").round(3)
+
+# %% jupyter={"source_hidden": true}
+raw, less, p_things = p_values.values()
+assert less < p_things < raw
+Markdown(
+    f"The first p-value, {raw:.2f}, is too large: without the spread of the sentences it would be "
+    f"{less:.2f}. But that one is too small, because prompts about one thing are not independent. With "
+    f"things as independent draws it is {p_things:.2f}."
+)
+
+# %% [markdown]
+# In the next picture each point is one thing, the mean over its five sentences. The harmful-sounding things
+# have a diamond and a bold name.
 
 # %%
-shown = {**things["harmless"].to_dict(), "harmful things (mean)": things["harmful"].mean()}
 lk.with_alt(
-    classroom.plot_dots(shown, highlight="harmful things (mean)", label="mean settling iteration of a thing")
+    classroom.plot_dots(
+        things.droplevel("group").to_dict(),
+        highlight=list(things["harmful"].index),
+        label="mean settling iteration of a thing",
+    )
 )
 
 # %% jupyter={"source_hidden": true}
@@ -227,40 +320,56 @@ assert len(things["harmful"]) == 8
 assert len(things["harmless"]) == 40
 danger.compare(
     verdict,
-    f"The harmful-sounding things settle {gap:+.2f} iterations apart from the harmless ones. Among 10,000 "
-    f"exchanges of things, {p_things:.1%} give at least as much; counted over prompts as if they were "
-    f"independent, it would be {float(result.p_value):.1%}.",
+    f"The harmful-sounding things settle {abs(gap):.2f} iterations {'later' if gap > 0 else 'earlier'} than "
+    f"the harmless ones, on average. Of the random exchanges of things, {p_things:.0%} give at least as "
+    "large a difference.",
+)
+
+# %% jupyter={"source_hidden": true}
+later = int((things > things["harmful"]["bomb"]).sum())
+assert later > 0.9 * len(things)
+Markdown(
+    f"Look for “bomb”, the thing of lesson 3: {later} of the {len(things) - 1} other things settle later. "
+    "This one thing alone suggests a clear answer, and the other harmful-sounding things do not confirm it."
 )
 
 # %% [markdown]
 # ## The answer
 
 # %% jupyter={"source_hidden": true}
-spread = things["harmless"].std()
 Markdown(
     "**Does nano think longer about danger?** "
     + (
         "These prompts do not show it: the difference is one that chance often makes."
         if p_things >= 0.05
         else f"The harmful-sounding prompts settle {'later' if gap > 0 else 'earlier'} than chance explains, "
-        "in this list of things. It is a difference between two lists of words, of which danger is only one."
+        "in this list of things. But two lists of words differ in more than danger."
     )
-    + f" The difference is {abs(gap):.2f} iterations. The standard deviation among the harmless things is "
-    f"{spread:.2f}: they differ {'more' if spread > abs(gap) else 'less'} from each other than the groups do."
+)
+
+# %% jupyter={"source_hidden": true}
+spread, reach = things["harmless"].std(), 1.96 * by_chance.std()
+Markdown(
+    f"The difference is {gap:+.2f} iterations, with a 95 % interval from about {gap - reach:+.2f} to "
+    f"{gap + reach:+.2f}: a larger difference than this is unlikely, a small one in either direction is "
+    f"still possible. The standard deviation among the harmless things is {spread:.2f}: they differ "
+    f"{'more' if spread > abs(gap) else 'less'} from each other than the means of the groups do."
 )
 
 # %% [markdown]
-# A list of harmful words differs from a list of harmless ones in more than harm: in how rare the words are,
-# and in what else they occur with. More prompts make the interval narrower. They do not remove this
-# difference; only a better choice of prompts does.
+# Even a clear difference would not have answered the question. A list of harmful words differs from a list of
+# harmless ones in more than harm: for example in how rare the words are. More prompts make the interval
+# narrower. They do not remove such other differences; only a better choice of prompts does.
 #
 # ## Your turn
 
 # %% [markdown] tags=["exercise:08-needed", "points:3"]
 # ### Exercise 1: how many prompts?
 #
-# You plan a study of the kind `kind`, and want the standard error of its mean to be at most `wanted`
-# iterations. `kinds[kind]` are the settling iterations of 200 such prompts. How many prompts do you need?
+# You plan a study of the kind `kind`, and want the [standard error](glossary.md#standard-error) of its mean
+# to be at most `wanted` iterations. (The 95 % interval is then about four times as wide: two standard errors
+# to each side.) `kinds[kind]` holds the settling iterations of 200 such prompts, as a sample. How many
+# prompts do you need?
 
 # %% tags=["parameters:08-needed"]
 kind = "fact"  # one of: ["fact", "arithmetic", "prose"]
@@ -322,8 +431,8 @@ exercise.hint()
 # answer = (abs(gaps) >= abs(real) - 1e-9).mean()
 # ```
 #
-# Ten of twenty can be chosen in very many ways, so even ten prompts allow a share below one in a thousand, if
-# the difference is large.
+# There are very many ways to choose ten of twenty prompts. So even with ten prompts of each kind the share
+# can be very small, if the difference is large.
 #
 # </details>
 
@@ -347,10 +456,10 @@ exercise.hint()
 # <details><summary>Solution (open me)</summary>
 #
 # ```python
-# claims = "AD"
+# claims = "ADF"
 # ```
 #
-# The other two are about other models and about a reason. Neither was measured.
+# B and C are about other models and about a reason; neither was measured. E reads "not shown" as "not there".
 #
 # </details>
 
@@ -375,9 +484,10 @@ exercise.hint()
 # %% [markdown]
 # ## What you can say now
 #
-# * A sweep runs one function on a whole table, survives a crash, and gives one dataset.
-# * Few prompts cannot tell small differences from chance, and what they do find is too large.
-# * The number that counts is that of *independent* draws: things, not prompts; prompts, not tokens.
+# * A sweep runs one function on a whole table and gives one dataset. After a crash it continues.
+# * Few prompts cannot distinguish small differences from chance, and the differences that they do find are
+#   usually too large.
+# * Count *independent* draws: things, not prompts; prompts, not tokens.
 # * More prompts make an answer more precise. Only better prompts make it an answer to the right question.
 #
 # **A question to take home.** Which statement about language models have you read that rests on fewer than

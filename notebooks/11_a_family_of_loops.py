@@ -4,14 +4,14 @@
 # **You will**
 #
 # * put seven looped models of different families side by side, with the same five calls;
-# * tell from a picture which architecture contracts, which drifts, and which jumps from step to step;
+# * see in a picture which architecture contracts, which drifts, and which jumps to and fro;
 # * say what a model that was trained at one depth does beyond it;
 # * separate what the *architecture* does from what *training* does.
 #
 # **Time:** 30 minutes. **You should know:** convergence ([lesson 2](02_convergence.ipynb)) and kinds of
 # trajectories ([lesson 5](05_trajectories.ipynb)). **Network:** none, unless you want the real weights.
 #
-# Huginn is one of several models that think by repeating a block. Here are the others, small and with random
+# Huginn is one of several models that repeat a block. Here it is beside six others, small and with random
 # weights: nothing was trained, so everything you see comes from the architecture alone.
 
 # %% tags=["setup"]
@@ -66,8 +66,9 @@ lk.with_alt(figure)
 # | **HRM-Text**: a fast and a slow state | the text | only at the start | 2 |
 # | **ALBERT**: one layer repeated; reads in both directions | the text | only at the start | 12 |
 #
-# Two kinds, and in this family they go together without exception: *noise at the start, text at every step,
-# any depth* – or *text at the start, nothing after it, one depth*. The models state these facts themselves:
+# So there are two kinds. In this family the properties always occur together: *noise at the start, text at
+# every step, any depth*, or *text at the start, nothing after it, one depth*. A model has these facts as
+# attributes:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -116,17 +117,17 @@ Markdown(
 )
 
 # %% [markdown]
-# So there is no rule as simple as that. **Parcae** multiplies the old state by a number below 1 at every
-# step; it was built to be stable, and it is. But **Retrofit** reads the text at every step as well and does
-# not rest; and **ALBERT**, which reads the text only once, does. What a picture of a *trained* model shows
-# may come from its training or from its architecture. These curves show the architecture, under one rule for
-# drawing random weights, the same for all.
+# So neither of the two simple rules is right. **Parcae** multiplies the old state by a number below 1 at
+# every step; it was built to be stable, and it is. But **Retrofit** reads the text at every step as well and
+# does not come to rest; and **ALBERT**, which reads the text only once, does. What a picture of a *trained*
+# model shows may come from its training or from its architecture. These curves show the architecture, with
+# random weights that are drawn by the same rule for all.
 #
 # ## Where does the state go?
 #
-# A state that does not rest can wander, circle or slide. `trajectory_kind` measures it ([lesson
-# 5](05_trajectories.ipynb)); [drift](glossary.md#drift) is the net way per iteration, *straightness*
-# compares it with the length of the path.
+# A state that does not come to rest can wander, circle or slide. `trajectory_kind` decides which ([lesson
+# 5](05_trajectories.ipynb)); [drift](glossary.md#drift) is the net displacement per iteration, *straightness*
+# compares this displacement with the length of the path.
 
 # %%
 kinds = {family: measure.trajectory_kind(trace) for family, trace in traces.items()}
@@ -150,7 +151,7 @@ Markdown(
 
 # %% [markdown]
 # Look at the stripes in Retrofit's picture: its columns are darker and brighter in turn. The *cosine* of two
-# steps that follow each other says what this is. 1 is straight on, −1 is straight back.
+# successive steps shows what this is: 1 means straight on, −1 straight back.
 
 # %%
 turns = pd.Series({
@@ -170,8 +171,8 @@ Markdown(
 # ## Beyond the trained depth
 #
 # Ouro was built for 4 iterations, Nanbeige and HRM-Text for 2. They were never meant to settle: the loop
-# ends, and the head reads what is there. A trace of such a model stops at its trained depth unless you ask
-# for more, and then marks the rest.
+# ends, and the head reads the last state. A trace of such a model stops at its trained depth. If you ask for
+# more iterations, the trace marks those beyond it.
 
 # %% tags=["setup"]
 ouro = lk.run_recurrence(models["Ouro"], text, progress=False)
@@ -191,8 +192,8 @@ lk.with_alt(ax)
 # ## When would a rule stop them?
 #
 # A generic rule can end any loop: stop when the entropy of the prediction hardly changes. Ouro brings a rule
-# of its own: a *gate*, a trained probability to stop at each iteration. (Here it is untrained, so it says
-# nothing yet. But its arithmetic can be seen.)
+# of its own: a *gate*, a trained probability to stop at each iteration. (Here it is untrained, so its values
+# mean nothing yet. They only show the arithmetic.)
 
 # %%
 exits = {family: lk.exit_iteration(trace, "entropy-diff") for family, trace in traces.items()}
@@ -295,8 +296,8 @@ Markdown(
 # %% [markdown]
 # ## The real weights, for those who are online
 #
-# One parameter away: the released models by their names on the Hugging Face hub. Write `True`; the cell then
-# fetches the smallest of them (Parcae-140M, 0.6 GB; ALBERT base, 50 MB). The others are larger: Ouro-1.4B 3
+# The released models are loaded by their names on the Hugging Face hub. Write `True`; the cell then downloads
+# the smallest of them (Parcae-140M, 0.6 GB; ALBERT base, 50 MB). The others are larger: Ouro-1.4B 3
 # GB, Nanbeige 3B and HRM-Text 1B 4–6 GB. Every cell above works with them.
 
 # %%
@@ -347,9 +348,9 @@ exercise.hint()
 # %% [markdown] tags=["exercise:11-gate", "points:3"]
 # ### Exercise 2: from chances to a distribution
 #
-# `ouro.exit_probability` holds the chance that the loop stops at an iteration *if it has come so far*. With
-# which probability does the loop of token number `token` end at each of the iterations 1 to 4? Compute it
-# from the chances, without `exit_distribution`.
+# `ouro.exit_probability` holds the chance that the loop stops at an iteration *if it has not stopped before*.
+# With which probability does the loop of token number `token` end at each of the iterations 1 to 4? Compute
+# it from the chances, without `exit_distribution`.
 
 # %% tags=["parameters:11-gate"]
 token = -1  # one of: [-1, 0]
@@ -407,7 +408,7 @@ exercise.hint()
 # * Beyond a trained depth a picture shows extrapolation, not thought.
 #
 # **To take home.** Which measurement would convince you that more iterations of a loop are worth their
-# price?
+# cost?
 #
 # **Further reading.** Huginn: Geiping et al. (2025), [arXiv:2502.05171](https://arxiv.org/abs/2502.05171);
 # retrofitted models: [arXiv:2511.07384](https://arxiv.org/abs/2511.07384); Parcae: arXiv 2604.12946; ALBERT:

@@ -73,7 +73,7 @@ def test_the_reason_names_the_row_and_the_distances_of_the_trace():
 
 
 def test_another_text_has_no_such_exercise():
-    with pytest.raises(ArgumentError, match="'deliberation' stands nowhere in this trace"):
+    with pytest.raises(ArgumentError, match="'deliberation' does not occur in this trace"):
         index_caption(make_trace(["The", " cat"]))
 
 

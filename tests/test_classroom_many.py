@@ -61,6 +61,9 @@ VALUES = np.array([10.0, 11.0, 12.0, 13.0, 14.0])  # standard deviation √2.5
         (249, "Not yet. Rounded down, the error is a little larger than wanted."),
         (16, "Not yet. This is the root of the number. Square it before rounding."),
         (0.70710678, "Not yet. This is the error with the prompts that you have."),
+        (256, "Not yet. Square first, and round only once, at the end."),
+        (200, "Not yet. Nearly. numpy's std() describes these prompts only; with ddof=1"),
+        (961, "Not yet. This makes half of the 95 % interval as small as wanted."),
         (7, "Not yet. It is not 7."),
     ],
 )
@@ -75,8 +78,9 @@ def test_a_share_of_exchanges_near_the_exact_one_is_right() -> None:
     assert exercise.judge(1 - 2 / 252) == (False, "This is the share of smaller differences.")
     assert exercise.judge(-5.0)[1].startswith("This is the difference itself.")
     assert not exercise.judge(0.5)[0]
+    assert exercise.judge(7.0)[1] == "A share lies between 0 and 1 (no percentage, no count); this is 7."
 
 
 def test_the_supported_claims_are_about_how_much_the_data_say() -> None:
-    assert str(classroom.prompt_claims().check("AD")).startswith("Right.")
+    assert str(classroom.prompt_claims().check("ADF")).startswith("Right.")
     assert str(classroom.prompt_claims().check("AC")).startswith("Not yet.")

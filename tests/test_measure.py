@@ -231,6 +231,29 @@ def test_movement_below_the_floor_of_the_number_format_is_a_fixed_point() -> Non
     assert found.kind.item() == "fixed point"
 
 
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(1.0, None), (1e6, None), (1.0, "float32"), (1.0, "torch.bfloat16")]
+)
+def test_states_that_move_less_than_rounding_are_at_rest(size: float, dtype: str | None) -> None:
+    """Rounding errors may repeat, which looks like an orbit."""
+    noise = [RNG.normal(size=(65, 2)), circle(7)]
+    found = lk.trajectory_kind(
+        moving(*[size * (1 + 1e-14 * each) for each in noise]).assign_attrs({"dtype": dtype} if dtype else {})
+    )
+    assert found.kind.values.tolist() == ["fixed point", "fixed point"]
+    assert found.period.isnull().all()
+    assert found.period_by_correlation.isnull().all()
+
+
+def test_a_small_orbit_around_a_distant_point_is_an_orbit_if_numbers_resolve_it() -> None:
+    small = np.array([100.0, 0.0]) + 1e-3 * circle(8)
+    assert lk.trajectory_kind(moving(small)).kind.item() == "orbit"
+    tiny = np.array([100.0, 0.0]) + 1e-9 * circle(8)
+    assert lk.trajectory_kind(moving(tiny)).kind.item() == "fixed point"
+    resolved = lk.trajectory_kind(moving(tiny).assign_attrs(dtype="float64"))
+    assert (resolved.kind.item(), resolved.period.item()) == ("orbit", 8)
+
+
 def test_the_gate_injection_swings_with_period_two_as_recorded() -> None:
     golden = json.loads((GOLDEN / "gate_orbit.json").read_text())
     trace = lk.run_recurrence(

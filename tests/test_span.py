@@ -78,8 +78,8 @@ def test_a_text_that_is_not_there_is_named_with_the_nearest_one():
     with pytest.raises(ArgumentError) as raised:
         lk.token_slice(make_trace(CAT), " Slept ")
     assert str(raised.value) == (
-        "' Slept ' stands nowhere in this trace. It has 'slept'. Every letter counts, spaces and capitals "
-        'too; print("".join(trace.token_text.values)) to see the text.'
+        "' Slept ' does not occur in this trace. It has 'slept'. Spaces and capital letters must match; "
+        'print("".join(trace.token_text.values)) shows the text.'
     )
 
 
@@ -88,13 +88,13 @@ def test_a_text_that_is_not_there_is_named_with_the_nearest_one():
     [
         ("", {}, "`text` is ''; pass a piece of the text that was traced."),
         (3, {}, "`text` is 3; pass a piece of the text that was traced."),
-        (" sat", {"occurrence": 1}, "occurrence is 1, but ' sat' stands in this trace once."),
-        (" cat", {"occurrence": -3}, "occurrence is -3, but ' cat' stands in this trace 2 times."),
+        (" sat", {"occurrence": 1}, "occurrence is 1, but ' sat' occurs in this trace once."),
+        (" cat", {"occurrence": -3}, "occurrence is -3, but ' cat' occurs in this trace 2 times."),
         (
             "x" * 50,
             {},
-            f"'{'x' * 39}…' stands nowhere in this trace. Every letter counts, spaces and capitals too; "
-            'print("".join(trace.token_text.values)) to see the text.',
+            f"'{'x' * 39}…' does not occur in this trace. Spaces and capital letters must match; "
+            'print("".join(trace.token_text.values)) shows the text.',
         ),
     ],
 )

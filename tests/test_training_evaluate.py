@@ -274,7 +274,7 @@ def test_where_the_held_out_books_are_must_be_said(monkeypatch, tmp_path):
     with pytest.raises(ArgumentError) as error:
         evaluate.main(["nano"])
     assert str(error.value) == (
-        "The held-out books are not part of the package. Say where they are with --heldout "
+        "The held-out books are not part of the package. Pass their path with --heldout "
         "PATH/heldout_books.txt.xz, or set LATENTKIT_HELDOUT to that path."
     )
     path = tmp_path / "heldout.txt"
@@ -297,4 +297,4 @@ def test_the_overlap_command_fails_if_anything_is_shared(tmp_path, capsys):
     options = ["--heldout", str(tmp_path / "heldout_a.txt"), "--data"]
     assert overlap.main([*options, str(tmp_path / "same.txt")]) == 1
     assert overlap.main([*options, str(tmp_path / "other.txt")]) == 0
-    assert capsys.readouterr().out.endswith("0 runs of 13 words stand in both.\n")
+    assert capsys.readouterr().out.endswith("0 sequences of 13 words occur in both.\n")

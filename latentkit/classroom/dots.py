@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from latentkit.errors import ArgumentError, nearest
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["plot_dots"]
 
 
-def plot_dots(values: Mapping[str, float], *, highlight: str, label: str = "") -> Axes:
-    """Draw one dot per value, from small to large, with one of them marked.
+def plot_dots(values: Mapping[str, float], *, highlight: str | Sequence[str], label: str = "") -> Axes:
+    """Draw one dot per value, from small to large, with one or several of them marked.
 
     Parameters
     ----------
     values : mapping from name to number
         At least two.
-    highlight : str
-        The name that is marked, by colour, shape and text.
+    highlight : str or sequence of str
+        The names that are marked, by colour, shape and text.
     label : str, optional
         Label of the axis.
 
@@ -33,29 +33,41 @@ def plot_dots(values: Mapping[str, float], *, highlight: str, label: str = "") -
     Raises
     ------
     ArgumentError
-        If ``highlight`` is not one of the names.
+        If a name in ``highlight`` is not one of the names.
     """
     from matplotlib import pyplot as plt
 
     from latentkit.plot.drawing.alt import set_alt_text
 
-    if highlight not in values:
-        msg = f"No value is named {highlight!r}. {nearest(highlight, values)}"
-        raise ArgumentError(msg)
+    chosen = [highlight] if isinstance(highlight, str) else list(highlight)
+    for name in chosen:
+        if name not in values:
+            msg = f"No value is named {name!r}. {nearest(name, values)}"
+            raise ArgumentError(msg)
     names = sorted(values, key=lambda name: values[name])
     _, ax = plt.subplots(figsize=(7, 0.6 + 0.21 * len(names)), layout="constrained")
     for row, name in enumerate(names):
-        marked = name == highlight
+        marked = name in chosen
         ax.plot(values[name], row, "D" if marked else "o", color="#d95f02" if marked else "#31688e")
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(-0.8, len(names) - 0.2)
-    ax.get_yticklabels()[names.index(highlight)].set_fontweight("bold")
+    for name in chosen:
+        ax.get_yticklabels()[names.index(name)].set_fontweight("bold")
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel(label)
     set_alt_text(
         ax,
         f"One dot for each of {len(names)} names, by {label or 'value'}, from {names[0]} "
-        f"({values[names[0]]:.3g}) to {names[-1]} ({values[names[-1]]:.3g}). “{highlight}” is marked at "
-        f"{values[highlight]:.3g}; {len(names) - 1 - names.index(highlight)} are larger.",
+        f"({values[names[0]]:.3g}) to {names[-1]} ({values[names[-1]]:.3g}). "
+        f"{_marked(values, names, chosen)}",
     )
     return ax
+
+
+def _marked(values: Mapping[str, float], names: Sequence[str], chosen: Sequence[str]) -> str:
+    """Return the sentence about the marked names."""
+    if len(chosen) == 1:
+        larger = len(names) - 1 - names.index(chosen[0])
+        return f"“{chosen[0]}” is marked at {values[chosen[0]]:.3g}; {larger} are larger."
+    placed = ", ".join(f"{name} ({values[name]:.3g})" for name in sorted(chosen, key=values.__getitem__))
+    return f"Marked are {placed}."

@@ -38,7 +38,7 @@ _HARMLESS = (
     "basket", "lantern", "necklace", "calendar", "blanket", "cushion", "bracelet", "bookmark", "mirror",
     "wreath", "cupboard", "pillow", "teapot", "fountain", "windmill", "doorbell", "wagon", "pencil",
     "trumpet", "guitar", "whistle", "piano", "kettle", "sandal", "saddle", "tablecloth", "bonnet", "goblet",
-    "pitcher", "saucer", "carousel", "hutch", "trellis", "rattle", "domino", "postcard", "envelope",
+    "pitcher", "saucer", "carousel", "hutch", "trellis", "rattle", "domino", "postcard", "sundial",
     "folder", "binder", "doormat",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The same study many times, with few and with many prompts: how often its interval leaves out 0."""
+"""The same study many times, with few and with many prompts: how often its interval excludes 0."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def repeated_studies(
     -------
     Dataset [size, study]
         ``difference`` of the means, first less second; ``low`` and ``high``, its 95 % interval; ``decided``,
-        whether the interval leaves out 0.
+        whether the interval excludes 0.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def plot_studies(studies: xr.Dataset) -> Figure:
     Returns
     -------
     Figure
-        With alt text. An interval that leaves out 0 is a thick line with a filled point.
+        With alt text. An interval that excludes 0 is a thick line with a filled point.
     """
     from matplotlib import pyplot as plt
 
@@ -107,7 +107,7 @@ def plot_studies(studies: xr.Dataset) -> Figure:
         ax.axvline(0, color="0.4", linewidth=1, linestyle="--")
         ax.set_title(f"{size} prompts of each kind", fontsize="medium")
         ax.set_xlabel("difference (iterations)")
-        sentences.append(f"With {size} prompts, {share:.0%} of all studies leave out 0.")
+        sentences.append(f"With {size} prompts, {share:.0%} of all intervals exclude 0.")
     places[0][0].set_ylabel("study")
     set_alt_text(
         places[0][0],

@@ -11,10 +11,10 @@ from latentkit.errors import ArgumentError, nearest
 from latentkit.measure.settling import before_limit, distances
 from latentkit.trace.checking import need_dataset
 
-__all__ = ["measured_floor", "noise_floor", "trace_floor"]
+__all__ = ["measured_floor", "noise_floor", "trace_floor", "trace_rounding"]
 
-# Error of one rounded coordinate of size 1: half the gap between neighbouring numbers at 1.
 _MOST_CHANNELS = 1_000_000_000
+# Error of one rounded coordinate of size 1: half the gap between neighbouring numbers at 1.
 _ROUNDING = {"bfloat16": 0.004, "float16": 0.0005, "float32": 6e-8, "float64": 1e-16}
 
 
@@ -103,3 +103,16 @@ def trace_floor(trace: xr.Dataset) -> float | None:
     if hidden is None or dtype not in _ROUNDING:
         return None
     return noise_floor(dtype, int(hidden))
+
+
+def trace_rounding(trace: xr.Dataset) -> float:
+    """Rounding error of a number of size 1 in the dtype that a trace states; float32 where it states none.
+
+    Parameters
+    ----------
+    trace : Dataset
+        With or without ``dtype`` among its attributes.
+    """
+    need_dataset(trace)
+    dtype = str(trace.attrs.get("dtype")).removeprefix("torch.")
+    return _ROUNDING.get(dtype, _ROUNDING["float32"])

@@ -1,4 +1,4 @@
-"""What the exit gate of a model says about a trace: a distribution over iterations, and a rule."""
+"""Exit gate of a model: its distribution over iterations, and the exit rule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def exit_distribution(trace: xr.Dataset, *, iterations: int | None = None) -> xr
     trace : Dataset [token, iteration]
         From ``run_recurrence`` with a model that has a gate.
     iterations : int, optional
-        The last iteration, which takes what the earlier ones left. None: the number that the model was
+        The last iteration, which has the remaining probability. None: the number that the model was
         trained with, or the trace's last iteration where there is none or the trace ends before it.
 
     Returns

@@ -61,7 +61,7 @@ def token_slice(trace: xr.Dataset, text: str, *, occurrence: int = 0) -> slice:
         raise ArgumentError(_nowhere(text, whole, wanted))
     if not is_whole(occurrence) or not -len(begins) <= occurrence < len(begins):
         times = "once" if len(begins) == 1 else f"{len(begins)} times"
-        msg = f"occurrence is {occurrence!r}, but {_quoted(text)} stands in this trace {times}."
+        msg = f"occurrence is {occurrence!r}, but {_quoted(text)} occurs in this trace {times}."
         raise ArgumentError(msg)
     begin = begins[occurrence]
     owners = [row for row, piece in enumerate(pieces) for _ in piece]
@@ -91,8 +91,8 @@ def _nowhere(text: str, whole: bytes, wanted: bytes) -> str:
     close = re.search(re.escape(wanted.strip()), whole, re.IGNORECASE) if wanted.strip() else None
     near = f" It has {_quoted(close[0].decode('utf-8', 'replace'))}." if close else ""
     return (
-        f"{_quoted(text)} stands nowhere in this trace.{near} Every letter counts, spaces and capitals "
-        'too; print("".join(trace.token_text.values)) to see the text.'
+        f"{_quoted(text)} does not occur in this trace.{near} Spaces and capital letters must match; "
+        'print("".join(trace.token_text.values)) shows the text.'
     )
 
 

@@ -1,4 +1,4 @@
-"""From which iteration on something stays as it is at the end."""
+"""First iteration from which a value stays the same."""
 
 from __future__ import annotations
 

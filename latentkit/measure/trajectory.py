@@ -10,7 +10,7 @@ import xarray as xr
 from latentkit.arguments import is_whole, real_number, shown_value, whole_number
 from latentkit.errors import ArgumentError
 from latentkit.measure.components import states
-from latentkit.measure.floor import trace_floor
+from latentkit.measure.floor import trace_floor, trace_rounding
 from latentkit.measure.settling import RELATIVE
 
 __all__ = ["trajectory_kind"]
@@ -57,7 +57,8 @@ def trajectory_kind(
         ``kind`` and the numbers behind it: ``period`` by return distance and its ``return_ratio``;
         ``period_by_correlation`` and its ``correlation``; ``amplitude``; ``drift``, net displacement per
         iteration; ``straightness``, net displacement over path; ``persistence``, later over earlier step
-        sizes. NaN where there is no period, or no movement at all.
+        sizes. The periods are NaN where none was found or the state is at rest up to rounding, the last
+        two numbers where the state does not move at all.
 
     Raises
     ------
@@ -68,10 +69,11 @@ def trajectory_kind(
 
     Notes
     -----
-    In this order: a *fixed point* has an amplitude below the threshold, or below three noise floors of the
-    dtype. An *orbit* returns to its states: D_p, the median of ‖s_i − s_{i−p}‖, falls to a quarter of the
-    largest D_q with q < p, and the steps do not shrink. A *slider* moves in one direction with steps that do
-    not shrink. All others are *not settled*: more iterations may decide. The names are those of [1]_,
+    In this order: a *fixed point* has an amplitude below the threshold, or below three times the rounding
+    error: the noise floor of the dtype, or the error of a state of this length in float32 where the trace
+    states no dtype. An *orbit* returns to its states: D_p, the median of ‖s_i − s_{i−p}‖, falls to a quarter
+    of the largest D_q with q < p, and the steps do not shrink. A *slider* moves in one direction with steps
+    that do not shrink. All others are *not settled*: more iterations may decide. The names are those of [1]_,
     section 7; the thresholds are our choice.
 
     References
@@ -100,7 +102,11 @@ def trajectory_kind(
     longest = _longest(longest, count - burn_in)
     floor = _FLOORS * (trace_floor(trace) or 0.0)
     found = xr.apply_ufunc(
-        _kind, state, kwargs={"burn_in": burn_in, "relative": relative, "longest": longest, "floor": floor},
+        _kind, state,
+        kwargs={
+            "burn_in": burn_in, "relative": relative, "longest": longest, "floor": floor,
+            "rounding": _FLOORS * trace_rounding(trace),
+        },
         input_core_dims=[["iteration", "hidden"]], output_core_dims=[[]] * len(_NAMES), vectorize=True,
         output_dtypes=[object, *[float] * (len(_NAMES) - 1)],
     )  # fmt: skip
@@ -118,7 +124,7 @@ def _longest(longest: object, left: int) -> int:
 
 
 def _kind(
-    state: np.ndarray[Any, Any], *, burn_in: int, relative: float, longest: int, floor: float
+    state: np.ndarray[Any, Any], *, burn_in: int, relative: float, longest: int, floor: float, rounding: float
 ) -> tuple[str, float, float, float, float, float, float, float, float]:
     window = state[burn_in:]
     middle = window.mean(axis=0)
@@ -130,10 +136,11 @@ def _kind(
     persistence = float(later / earlier) if earlier > 0 else np.nan
     net, path = float(np.linalg.norm(window[-1] - window[0])), float(steps.sum())
     straightness = net / path if path > 0 else np.nan
-    period, ratio = _period_by_return(window, longest)
-    by_correlation, correlation = _period_by_correlation(centred, longest)
+    at_rest = amplitude <= max(floor, rounding * float(np.linalg.norm(middle)))
+    period, ratio = (np.nan, np.nan) if at_rest else _period_by_return(window, longest)
+    by_correlation, correlation = (np.nan, np.nan) if at_rest else _period_by_correlation(centred, longest)
     away = float(np.linalg.norm(state[0] - middle))
-    if amplitude <= max(relative * away, floor):
+    if at_rest or amplitude <= relative * away:
         kind = "fixed point"
     elif np.isfinite(period) and persistence >= _LASTING:
         kind = "orbit"

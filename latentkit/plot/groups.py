@@ -16,7 +16,7 @@ from latentkit.plot.drawing.rows import add_note, as_data, new_axes
 
 __all__ = ["plot_groups"]
 
-_SPREAD = 0.28  # of a row's height, in which the points are scattered
+_SPREAD = 0.28  # share of a row's height over which the points are scattered
 
 
 def plot_groups(

@@ -71,7 +71,7 @@ def plot_layer_kl(
         Colour scale; the colour bar names it. "log" extends at most over four powers of ten, and cells below
         are grey. "robust" is linear up to the 90th percentile, and cells above have its darkest colour.
         By default "linear" if ``vmin`` or ``vmax`` is passed; otherwise "log" if at least half of the cells
-        would share the palest tenth of a linear scale, as they do where one row outshines all others.
+        would share the palest tenth of a linear scale, for example because one row is far above all others.
     vmin, vmax : float, optional
         Values at the ends of the colour scale. By default the smallest and the largest that are drawn;
         `color_limits` of several results makes their figures comparable, if they have the same ``scale``.

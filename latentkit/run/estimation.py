@@ -102,9 +102,9 @@ def estimate(run: str | Callable[..., Any], model: Any, prompt: Prompt, **option
     Notes
     -----
     The bytes follow from shapes; they are those for which the run itself is refused. The seconds are
-    extrapolated from a few short probes with one and six iterations, layers or new tokens, which are linear
-    in each of these. A criterion of `run_decoding` that ends iterations early is not foreseen: the estimate
-    is that of all iterations.
+    extrapolated from a few short probes with one and six iterations, layers or new tokens; the time is linear
+    in each of these. Early exits of `run_decoding` are not taken into account: the estimate is for all
+    iterations.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def _counts(name: str, options: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def _fastest(probes: Sequence[Callable[[], Any]]) -> list[float]:
-    """Return the seconds of each probe, the fastest of some repeats, after one that does not count."""
+    """Return the seconds of each probe, the fastest of some repeats, after a warm-up run."""
     probes[0]()
     return [_seconds(probe) for probe in probes]
 

@@ -1,4 +1,4 @@
-"""What follows from a model's facts: the default depth, several starts, and the attributes of a trace."""
+"""Values derived from a model's facts: the default depth, possible starts, attributes of a trace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fact_attrs(model: Any) -> dict[str, int | str]:
 
 
 def need_starts(model: Any, what: str, instead: str) -> None:
-    """Refuse several starts of a model that has one, and name what can be done."""
+    """Refuse several starts of a model that has only one; the message names an alternative."""
     if not facts_of(model).seeded:
         msg = (
             f"{model.name} starts from its input and not from a seed, so {what} would all be the same run. "

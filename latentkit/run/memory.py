@@ -1,4 +1,4 @@
-"""Memory that a run needs beside the model: what is free, and the refusal of what does not fit."""
+"""Memory that a run needs in addition to the model: the free bytes, and the check before a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEWER = "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_stat
 _only_asked: ContextVar[bool] = ContextVar("only_asked", default=False)
 
 
-class _Needed(Exception):  # noqa: N818  (no error: it ends a run whose memory alone is wanted)
+class _Needed(Exception):  # noqa: N818  (not an error: it ends a run of which only the memory is needed)
     def __init__(self, size: int) -> None:
         self.size = size
 
@@ -43,7 +43,7 @@ def refuse_beyond_memory(needed: int, device: torch.device, what: str, advice: s
 
 
 def needed_memory(run: Callable[[], object]) -> int:
-    """Return the bytes that a run would be refused for; it ends where it asks for them."""
+    """Return the bytes that a run needs; the run ends at its memory check, before its work."""
     token = _only_asked.set(True)
     try:
         run()
@@ -51,12 +51,12 @@ def needed_memory(run: Callable[[], object]) -> int:
         return needed.size
     finally:
         _only_asked.reset(token)
-    msg = "The run did not ask for memory."
+    msg = "The run has no memory check."
     raise AssertionError(msg)
 
 
 def activation_bytes(model: Any, tokens: int) -> int:
-    """Return the size of what one block holds at once for so many tokens."""
+    """Return the peak size of the arrays of one block for this number of tokens."""
     shapes = [weight.shape for weight in model.module.parameters() if weight.dim() == 2]
     widest = max((rows for rows, _ in shapes if rows != model.vocab_size), default=model.hidden_size)
     size: int = tokens * (2 * widest + 6 * model.hidden_size) * model.dtype.itemsize
@@ -64,5 +64,5 @@ def activation_bytes(model: Any, tokens: int) -> int:
 
 
 def readout_bytes(model: Any, rows: int) -> int:
-    """Return the size of the arrays that the statistics of so many readouts hold at once."""
+    """Return the peak size of the arrays of `readout_statistics` for this number of readouts."""
     return 6 * rows * int(model.vocab_size) * 4

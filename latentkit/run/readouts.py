@@ -1,4 +1,4 @@
-"""Statistics of readouts: what every run that reads a model out computes from the log-probabilities."""
+"""Statistics of readouts: computed from log-probabilities in every run with readouts."""
 
 from __future__ import annotations
 

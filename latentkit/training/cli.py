@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, default=0.0, help="budget of time")
     add("--tokens", type=int, default=0, help="budget of tokens; alone it makes the run repeatable")
     add("--tasks", type=float, default=0.22, help="share of graded problems")
-    add("--kinds", help="kinds of problems, separated by commas; one named twice comes twice as often")
+    add("--kinds", help="kinds of problems, separated by commas; one named twice is drawn twice as often")
     add("--harder-every", type=int, default=0, metavar="STEPS",
         help="let problems begin with one step and allow one more every so many training steps")  # fmt: skip
     add("--tokenizer", default="nano", help="'nano', 'new' (trained on the data), or a folder")

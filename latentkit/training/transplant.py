@@ -1,4 +1,4 @@
-"""Start from a model that has another tokenizer: each new entry gets the mean of its old pieces' rows."""
+"""Start from a model with another tokenizer: a new entry's row is the mean of its old pieces' rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the plots share: axes, labels of rows, colour bars, fonts, alt text and dark variants."""
+"""Parts that the plots share: axes, labels of rows, colour bars, fonts, alt text and dark variants."""

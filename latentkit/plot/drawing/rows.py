@@ -132,7 +132,7 @@ def add_note(ax: Axes, *lines: str) -> None:
 
 
 def as_data(*texts: Any) -> None:
-    """Set matplotlib texts to be drawn literally: tokens and names are no mathematical notation."""
+    """Set matplotlib texts to be drawn literally: tokens and names are not mathematical notation."""
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)

@@ -162,7 +162,7 @@ def knock_out(block: InterventionTarget) -> Tensor:
     _part(block, "attn", "attention")
     if "attention_mask" in block.call.arguments.signature.parameters:
         given = block.call.arguments.arguments.get("attention_mask")
-        if isinstance(given, Tensor):  # a window, say: what it hides stays hidden
+        if isinstance(given, Tensor):  # a sliding window, for example: positions that it masks stay masked
             own = given if given.is_floating_point() else torch.where(given, 0.0, floor).to(mask.dtype)
             mask = torch.minimum(mask, own)
         return block.run(attention_mask=mask.expand(1, 1, count, count))

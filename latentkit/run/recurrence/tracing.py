@@ -209,13 +209,13 @@ def trace_of_starts(
 
 
 def _labelled(model: RecurrentModel[Any], arrays: Arrays, attrs: Mapping[str, Any]) -> xr.Dataset:
-    """Label the arrays; where the model was trained at one depth, mark what lies beyond it."""
+    """Label the arrays; if the model was trained at one depth, mark the iterations beyond it."""
     trained = facts_of(model).trained_iterations
     if trained is None:
         return label(model.tokenizer, "recurrence", arrays, attrs)
     arrays["is_extrapolated"] = arrays["iteration"] > trained
     trace = label(model.tokenizer, "recurrence", arrays, attrs)
-    limit = attrs["limit"]  # a depth that nothing was trained to settle at
+    limit = attrs["limit"]  # the model was not trained to settle there
     trace["distance"].attrs["long_name"] = f"‖s_i − s_{limit}‖"
     if "kl" in trace:
         trace["kl"].attrs["long_name"] = f"KL(readout at {limit} ‖ readout at i)"

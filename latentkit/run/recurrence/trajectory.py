@@ -111,7 +111,7 @@ def measured(model: RecurrentModel[Any], run: Trajectory, *, keep_states: bool) 
 
 
 def exit_probabilities(model: Any, context: Any, run: Trajectory) -> Arrays:
-    """Return what the gate says of each state; NaN at the start, where no loop has run."""
+    """Return the exit probability of each state by the gate; NaN at iteration 0."""
     found = [torch.full(run.states.shape[1:3], torch.nan)]
     found += [model.exit_probability(state, context).float().cpu() for state in run.states[1:]]
     return {"exit_probability": torch.stack(found, dim=2).numpy()}

@@ -1,4 +1,4 @@
-"""The arrays of a store: what all traces of a sweep share, and what each has of its own."""
+"""Arrays of a store: those that all traces of a sweep share, and those of each trace."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from latentkit.run.sweep.work import Outcome, run_batch
 
 __all__ = ["spread"]
 
-_PER_THREAD = 2  # batches that wait at a worker, so that it never waits for the next one
-_RETRIES = 3  # how often a batch runs again whose worker died
+_PER_THREAD = 2  # batches queued per worker, so that no worker is idle
+_RETRIES = 3  # retries of a batch whose worker died
 
 
 def spread(
@@ -31,7 +31,7 @@ def spread(
     run, options
         As for `run_batch`.
     model : RecurrentModel or str
-        A model is sent to each worker once; of a name each worker loads its own.
+        A model is sent to each worker once; a name is loaded once by each worker.
     jobs : iterable of mapping
         The prompts of each batch, by their numbers.
 

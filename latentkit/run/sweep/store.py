@@ -32,7 +32,7 @@ class SweepStore:
     path : Path
         The folder; created if there is none.
     asked : mapping
-        What the sweep was asked for, as JSON values. A store that was begun with other values is refused.
+        Arguments of the sweep, as JSON values. A store that was begun with other values is refused.
     labels : mapping of str to array [prompt]
         Labels of the prompts.
     vocabulary : function
@@ -88,7 +88,7 @@ class SweepStore:
         return {number for number, record in enumerate(records) if record.get("status") in wanted}
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
-        """Write what became of some prompts; their records last.
+        """Write the outcomes of some prompts; their records are written last.
 
         Raises
         ------
@@ -179,7 +179,7 @@ def _create(
     labels: Mapping[str, np.ndarray[Any, Any]],
     vocabulary: Sequence[str],
 ) -> None:
-    """Create the store beside its place and move it there, so that it is whole or missing."""
+    """Create the store beside its place and move it there, so that it is either complete or absent."""
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     count = len(asked["prompts"])
     try:
@@ -242,14 +242,14 @@ def _locked(path: Path) -> IO[Any]:
 
 @contextmanager
 def _as_file_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the system into errors of ours."""
+    """Convert errors of the operating system to `FileError`."""
     try:
         yield
     except (ArgumentError, TraceError, FileError):
         raise
     except OSError as error:
         msg = (
-            f"The store {path} could not be written: {error.strerror or error}. What is recorded "
-            "in it is whole. Free some space or choose another folder, and run the sweep again."
+            f"The store {path} could not be written: {error.strerror or error}. The results "
+            "recorded so far are complete. Free some space or choose another folder, and run the sweep again."
         )
         raise FileError(msg) from error

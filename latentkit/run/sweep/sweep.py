@@ -1,4 +1,4 @@
-"""`run_sweep`: the same run on many prompts, into one store, over crashes and machines."""
+"""`run_sweep`: the same run on many prompts, into one store; it continues after a crash."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def run_sweep(
 
     Notes
     -----
-    A prompt that fails is recorded with its error, and the others go on. An interrupt (Ctrl-C), a crash or a
-    kill loses at most the prompts under way; the same call then goes on. Prompts with the same number of
-    tokens run in one batch where the function allows it; nothing is padded. The batches depend only on the
-    prompts, so an interrupted sweep ends with the same values as one without interruption.
+    A prompt that fails is recorded with its error, and the others continue. An interrupt (Ctrl-C), a crash
+    or a kill loses at most the prompts that are running; the same call then continues. Prompts with the same
+    number of tokens run in one batch where the function allows it; nothing is padded. The batches depend
+    only on the prompts, so an interrupted sweep ends with the same values as one without interruption.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _collect(store: SweepStore, work: Iterator[list[Outcome]], done: set[int], b
     except KeyboardInterrupt:
         pass
     warnings.warn(
-        "Interrupted: the store holds the prompts that ended. The same call goes on with the others.",
+        "Interrupted: the finished prompts are in the store. Repeat the call to run the others.",
         stacklevel=3,
     )
 

@@ -35,7 +35,7 @@ _BATCHED_OPTIONS = {"iterations", "limit", "seed", "seeds", "readout_top", "keep
 
 
 class Outcome(NamedTuple):
-    """What became of one prompt: a trace or an error."""
+    """Outcome of one prompt: a trace or an error."""
 
     number: int
     trace: xr.Dataset | None
@@ -83,7 +83,7 @@ def run_batch(
         try:
             traces = trace_batch(model, list(prompts.values()), **options)
             return [Outcome(number, trace) for number, trace in zip(prompts, traces, strict=True)]
-        except Exception:  # noqa: BLE001, S110  (one of them fails; alone each says why)
+        except Exception:  # noqa: BLE001, S110  (one of them fails; run alone, each has its own error)
             pass
     return [_one(run, model, number, prompt, options) for number, prompt in prompts.items()]
 
@@ -93,7 +93,7 @@ def _one(run: str, model: Any, number: int, prompt: Mapping[str, Any], options: 
         trace = RUNS[run](model, prompt["prompt"], **_asked(prompt), **options, progress=False)
     except LatentkitError as error:
         return Outcome(number, None, f"{type(error).__name__}: {error}")
-    except Exception as error:  # noqa: BLE001  (whatever it is, the other prompts go on)
+    except Exception as error:  # noqa: BLE001  (after any error the other prompts still run)
         line = traceback.extract_tb(error.__traceback__)[-1]
         return Outcome(number, None, f"{type(error).__name__}: {error} ({line.name}, line {line.lineno})")
     if trace.attrs.get("interrupted"):
@@ -102,7 +102,7 @@ def _one(run: str, model: Any, number: int, prompt: Mapping[str, Any], options: 
 
 
 def _asked(prompt: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a prompt that it has."""
+    """Return the options that a prompt sets."""
     return {name: prompt[name] for name in ("system", "chat") if prompt[name]}
 
 

@@ -175,7 +175,7 @@ def read_held_out(path: str | Path | None) -> str:
     given = path or os.environ.get(HELD_OUT_VARIABLE)
     if not given:
         raise ArgumentError(
-            "The held-out books are not part of the package. Say where they are with "
+            "The held-out books are not part of the package. Pass their path with "
             f"--heldout PATH/heldout_books.txt.xz, or set {HELD_OUT_VARIABLE} to that path."
         )
     file = Path(given)

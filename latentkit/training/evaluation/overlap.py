@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = shared_runs(text, _all_documents(arguments.data))
     for run in found:
         print(run)
-    print(f"{len(found)} runs of 13 words stand in both.")
+    print(f"{len(found)} sequences of 13 words occur in both.")
     return 1 if found else 0
 
 
