@@ -178,7 +178,7 @@ def test_an_interrupt_keeps_what_ended_and_the_same_call_goes_on(
         return run_batch(*arguments)
 
     monkeypatch.setattr(module, "run_batch", interrupted)
-    with pytest.warns(UserWarning, match="goes on"):
+    with pytest.warns(UserWarning, match="Repeat the call to run the others"):
         part = sweep_into(tmp_path / "s.zarr")
     assert part["status"].values.tolist() == ["done", "missing", "done", "missing", "done", "missing"]
     ran.append(None)
