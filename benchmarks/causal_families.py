@@ -28,7 +28,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 import latentkit as lk
 from latentkit.errors import LatentkitError
-from latentkit.models.causal import CausalModel
+from latentkit.models.layered.causal import CausalModel
 
 TABLE = Path(__file__).with_suffix(".md")
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]

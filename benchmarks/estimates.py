@@ -52,7 +52,7 @@ def build(name: str) -> Any:
     if name == "causal":
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        from latentkit.models.causal import CausalModel
+        from latentkit.models.layered.causal import CausalModel
 
         torch.manual_seed(0)
         sizes = {"hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 12}

@@ -14,8 +14,8 @@ import time
 import torch
 
 import latentkit as lk
-from latentkit.models.checkpoint import empty_module
 from latentkit.models.huginn import HuginnConfig, init_weights
+from latentkit.models.stored.checkpoint import empty_module
 from latentkit.models.verbs import HuginnModel
 
 TOKENS, ITERATIONS = 16, 8

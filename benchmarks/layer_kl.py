@@ -122,7 +122,7 @@ def limit_of_map(module: Any, ids: torch.Tensor) -> None:
 
 def ours(module: Any, ids: torch.Tensor, *, definition: str, new: int) -> Callable[[], Any]:
     """Return the complete call without the digest of the weights, whose time depends only on the model."""
-    from latentkit.models.causal import CausalModel
+    from latentkit.models.layered.causal import CausalModel
     from latentkit.run.layers import comparison
 
     comparison.provenance = lambda _model: {}  # type: ignore[attr-defined, assignment]
@@ -263,7 +263,7 @@ def run_peer(name: str, python: str, vocabulary: int) -> dict[str, float]:
 
 
 def measure_large() -> None:
-    from latentkit.models.causal import CausalModel
+    from latentkit.models.layered.causal import CausalModel
 
     config = transformers.Qwen2Config(
         vocab_size=151_936,

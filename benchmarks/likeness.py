@@ -7,8 +7,8 @@ Run from the project's root, after ``pip install 'latentkit[gguf]'`` and
     python benchmarks/likeness.py --quick     # two prompts and two interventions, writes nothing
 
 Each intervention runs on the same prompts. Finished ones are kept in ``runs/likeness`` and not repeated. The
-pattern has three signs (`picture_signs` in `latentkit.classroom.lesson_04`), read from a description of the
-picture before this script was written.
+pattern has three signs (`picture_signs` in `latentkit.classroom.lessons.lesson_04`), read from a description
+of the picture before this script was written.
 
 The first three prompts are those on which ``do="noise", value=0.2`` was found; the others are new.
 """
@@ -24,7 +24,7 @@ import torch
 import xarray as xr
 
 import latentkit as lk
-from latentkit.classroom.lesson_04 import picture_signs
+from latentkit.classroom.lessons.lesson_04 import picture_signs
 from latentkit.measure.proportion import share_interval
 from latentkit.run.layers.interventions import InterventionTarget
 

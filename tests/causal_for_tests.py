@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers
 
-from latentkit.models.causal import CausalModel
+from latentkit.models.layered.causal import CausalModel
 
 _SIZES: dict[str, Any] = {
     "vocab_size": 96,

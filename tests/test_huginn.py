@@ -12,8 +12,8 @@ from models_for_tests import plain_model, tiny_config
 from safetensors.torch import load_file
 
 from latentkit.errors import ArgumentError, ModelError
-from latentkit.models.checkpoint import read_module
 from latentkit.models.huginn import Huginn, HuginnConfig, init_weights, random_state
+from latentkit.models.stored.checkpoint import read_module
 from latentkit.models.verbs import HuginnModel
 
 SETS_WITH_LENS = ("a_linear_121_fp32", "b_linear_242_fp32")

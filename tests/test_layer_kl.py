@@ -22,8 +22,8 @@ from torch import Tensor, nn
 import latentkit as lk
 from latentkit import criteria
 from latentkit.errors import ArgumentError, LatentkitError, ModelError, PromptError
-from latentkit.models.causal import CausalModel
-from latentkit.models.unrolled import Head, linear_head
+from latentkit.models.layered.causal import CausalModel
+from latentkit.models.layered.unrolled import Head, linear_head
 from latentkit.run import INTERVENTIONS, Intervention, InterventionTarget
 from latentkit.run.layers import comparison, divergence
 from latentkit.run.layers.divergence import divergence_of_states
@@ -881,7 +881,7 @@ def test_what_is_not_a_model_is_refused() -> None:
     assert str(caught.value) == (
         "Expected a model from load_model, got LlamaForCausalLM, which lacks the verbs embed, initial_state, "
         "step, normalise, readout. Wrap a causal model of transformers in "
-        "latentkit.models.causal.CausalModel."
+        "latentkit.models.layered.causal.CausalModel."
     )
 
 

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.blocks import rope_table
-from latentkit.models.checkpoint import write_module
 from latentkit.models.huginn import Huginn
 from latentkit.models.registry import LOOPED, loader_of
+from latentkit.models.stored.checkpoint import write_module
 from latentkit.models.verbs import HuginnModel
 
 IDS = torch.tensor([[3, 1, 4, 1, 5]])

@@ -12,7 +12,7 @@ from causal_for_tests import transformers_model
 
 import latentkit as lk
 from latentkit.errors import ArgumentError, ModelError
-from latentkit.models import placement
+from latentkit.models.stored import placement
 from latentkit.run.provenance import provenance
 
 PROMPT = [1, 2, 3, 4, 5]

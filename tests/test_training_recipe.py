@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentkit.errors import ArgumentError, ModelError
-from latentkit.models.checkpoint import read_module, write_module
+from latentkit.models.stored.checkpoint import read_module, write_module
 from latentkit.training import precision, recipe
 from latentkit.training.data import Batch, Mixture, TokenSource
 from latentkit.training.precision import has_bfloat16, uses_bfloat16

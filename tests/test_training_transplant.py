@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from latentkit.models import load_model
-from latentkit.models.checkpoint import write_module
 from latentkit.models.huginn import Huginn, init_weights
+from latentkit.models.stored.checkpoint import write_module
 from latentkit.training.cli import NANO
 from latentkit.training.settings import Settings
 from latentkit.training.tokenizer import FILES, load_tokenizer, train_tokenizer

@@ -10,12 +10,12 @@ import torch
 
 from latentkit.arguments import plain_text
 from latentkit.errors import ArgumentError, ModelError, nearest
-from latentkit.models.checkpoint import empty_module, read_config
-from latentkit.models.gguf import find_gguf, load_gguf, packaged_smollm2
 from latentkit.models.huginn import HuginnConfig, init_weights
-from latentkit.models.placement import Placement
-from latentkit.models.pretrained import load_tokenizer
 from latentkit.models.registry import load_folder
+from latentkit.models.stored.checkpoint import empty_module, read_config
+from latentkit.models.stored.gguf import find_gguf, load_gguf, packaged_smollm2
+from latentkit.models.stored.placement import Placement
+from latentkit.models.stored.pretrained import load_tokenizer
 from latentkit.models.verbs import HuginnModel
 from latentkit.threads import set_threads_for
 

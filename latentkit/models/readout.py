@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from latentkit.models.structure import rounding_tolerance
-from latentkit.models.unrolled import Head, linear_head, replaced
+from latentkit.models.layered.structure import rounding_tolerance
+from latentkit.models.layered.unrolled import Head, linear_head, replaced
 
 __all__ = ["ReadoutHead", "find_readout_head"]
 

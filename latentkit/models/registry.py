@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
-from latentkit.models.checkpoint import read_config
-from latentkit.models.placement import Placement
+from latentkit.models.stored.checkpoint import read_config
+from latentkit.models.stored.placement import Placement
 
 __all__ = ["LOOPED", "Loader", "load_folder", "loader_of", "model_type"]
 
@@ -70,7 +70,7 @@ def load_folder(
     placement: Placement | None = None,
 ) -> Any:
     """Load a model folder as a registered looped architecture, or else as a causal transformers model."""
-    from latentkit.models.pretrained import load_causal, load_tokenizer
+    from latentkit.models.stored.pretrained import load_causal, load_tokenizer
 
     kind = model_type(read_config(folder))
     tokenizer = load_tokenizer(folder)

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentkit.models.cache import IterationCache
-from latentkit.models.checkpoint import read_module
 from latentkit.models.huginn import Huginn, HuginnConfig, random_state, rope_table
 from latentkit.models.lookup import parse_lookup
+from latentkit.models.stored.checkpoint import read_module
 
 __all__ = ["HuginnContext", "HuginnModel", "load", "position_seed"]
 

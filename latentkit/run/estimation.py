@@ -127,7 +127,7 @@ def estimate(run: str | Callable[..., Any], model: Any, prompt: Prompt, **option
 
 def _of_layers(run: Callable[..., Any], model: Any, prompt: Any, options: Options) -> float:
     """Extrapolate over the number of layers, with probes spread over those that are asked for."""
-    from latentkit.models.depth import unrolled_model
+    from latentkit.models.layered.depth import unrolled_model
 
     of = {"iterations": options.get("iterations"), "seed": options.get("seed", 0)}
     layers = chosen_layers(options.get("layers"), len(unrolled_model(model, **of).layers))

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
-from latentkit.models.checkpoint import write_module
+from latentkit.models.stored.checkpoint import write_module
 from latentkit.problems.facts.table import names, single_words
 from latentkit.problems.generator import every_pair
 from latentkit.problems.kinds import KINDS, TRAINED_KINDS

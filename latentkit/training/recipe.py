@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentkit.errors import ModelError
-from latentkit.models.checkpoint import read_module
 from latentkit.models.config import HuginnConfig
 from latentkit.models.huginn import Huginn, init_weights, random_state
+from latentkit.models.stored.checkpoint import read_module
 from latentkit.training.data import Batch, Mixture
 from latentkit.training.muon import Muon
 from latentkit.training.precision import uses_bfloat16

@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from latentkit.models.checkpoint import read_module, write_module
 from latentkit.models.huginn import Huginn
+from latentkit.models.stored.checkpoint import read_module, write_module
 from latentkit.training.tokenizer import load_tokenizer, save_tokenizer
 
 __all__ = ["embedding_for", "with_tokenizer"]

@@ -10,7 +10,6 @@ import torch
 
 from latentkit.errors import ModelError
 from latentkit.models import verbs
-from latentkit.models.checkpoint import fill_module, read_config, tensor_names
 from latentkit.models.family.albert import AlbertModel, AlbertNetwork
 from latentkit.models.family.hrm_text import HrmTextModel, HrmTextNetwork
 from latentkit.models.family.model import LoopedDecoder, LoopedModel
@@ -19,6 +18,7 @@ from latentkit.models.family.network import LoopedNetwork
 from latentkit.models.family.ouro import OuroModel, OuroNetwork
 from latentkit.models.family.parcae import ParcaeNetwork
 from latentkit.models.family.retrofit import RetrofitNetwork
+from latentkit.models.stored.checkpoint import fill_module, read_config, tensor_names
 
 __all__ = ["FAMILIES", "load", "load_raven"]
 

@@ -18,7 +18,7 @@ from latentkit.models.family.loading import FAMILIES, Build
 from latentkit.models.family.model import LoopedDecoder, LoopedModel
 from latentkit.models.family.network import LoopedNetwork
 from latentkit.models.family.retrofit import RetrofitNetwork
-from latentkit.models.pretrained import load_tokenizer
+from latentkit.models.stored.pretrained import load_tokenizer
 
 __all__ = ["UNTRAINED", "untrained"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from latentkit.models.depth import unrolled_model
-from latentkit.models.unrolled import UnrolledModel
+from latentkit.models.layered.depth import unrolled_model
+from latentkit.models.layered.unrolled import UnrolledModel
 from latentkit.run.arguments import check_token_ids, flag, seed_or_none, whole_number
 from latentkit.run.layers.arguments import check_names, checked_continuation, chosen_layers, is_several
 from latentkit.run.layers.continuation import LayerRun, refuse_too_large

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentkit.errors import PromptError
-from latentkit.models.unrolled import BlockCall, UnrolledModel
+from latentkit.models.layered.unrolled import BlockCall, UnrolledModel
 from latentkit.run.layers.divergence import divergence_bytes, divergence_of_states
 from latentkit.run.memory import activation_bytes, refuse_beyond_memory
 

@@ -11,8 +11,8 @@ import xarray as xr
 from torch import Tensor
 
 from latentkit.errors import ArgumentError
-from latentkit.models.depth import unrolled_model
-from latentkit.models.unrolled import Layer, UnrolledModel
+from latentkit.models.layered.depth import unrolled_model
+from latentkit.models.layered.unrolled import Layer, UnrolledModel
 from latentkit.run.arguments import whole_number
 from latentkit.run.layers.comparison import MOST_ITERATIONS, Comparison, prepare
 from latentkit.run.layers.continuation import LayerRun, compare, need_same_length

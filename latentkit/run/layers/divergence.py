@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from latentkit import criteria
-from latentkit.models.unrolled import Head
+from latentkit.models.layered.unrolled import Head
 
 __all__ = ["divergence_bytes", "divergence_of_states"]
 

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from latentkit.models.unrolled import BlockCall
+from latentkit.models.layered.unrolled import BlockCall
 from latentkit.run.layers.comparison import prepare
 from latentkit.run.layers.continuation import LayerRun, compare, need_same_length
 from latentkit.run.layers.interventions import Intervention, InterventionTarget, intervention

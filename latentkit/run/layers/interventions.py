@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from latentkit.errors import ArgumentError, nearest
-from latentkit.models.unrolled import BlockCall, Layer
+from latentkit.models.layered.unrolled import BlockCall, Layer
 
 __all__ = ["INTERVENTIONS", "Intervention", "InterventionTarget", "intervention"]
 

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from latentkit.arguments import one_of
-from latentkit.models.unrolled import Layer
+from latentkit.models.layered.unrolled import Layer
 from latentkit.run.layers.comparison import prepare
 from latentkit.run.layers.continuation import LayerRun, compare
 from latentkit.run.layers.table import Definition

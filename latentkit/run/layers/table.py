@@ -14,7 +14,7 @@ from torch import Tensor
 from latentkit import criteria
 from latentkit.errors import ModelError
 from latentkit.measure import mean_interval
-from latentkit.models.unrolled import Layer
+from latentkit.models.layered.unrolled import Layer
 from latentkit.run.prompting import token_texts
 from latentkit.trace import build_trace
 

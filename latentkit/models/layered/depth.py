@@ -11,11 +11,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentkit.errors import ModelError
-from latentkit.models.causal import CausalModel
 from latentkit.models.contract import facts_of
+from latentkit.models.layered.causal import CausalModel
+from latentkit.models.layered.structure import FoundCall, block_map, find_calls, rounding_tolerance
+from latentkit.models.layered.unrolled import (
+    BlockCall,
+    Handler,
+    Head,
+    Layer,
+    UnrolledModel,
+    bound_call,
+    intercept,
+)
 from latentkit.models.readout import ReadoutHead, find_readout_head
-from latentkit.models.structure import FoundCall, block_map, find_calls, rounding_tolerance
-from latentkit.models.unrolled import BlockCall, Handler, Head, Layer, UnrolledModel, bound_call, intercept
 
 __all__ = ["UnrolledRecurrent", "unrolled_model"]
 
@@ -205,7 +213,7 @@ def unrolled_model(model: Any, *, iterations: int | None, seed: int | None) -> U
         raise ModelError(
             f"Expected a model from load_model, got {type(model).__name__}, which lacks the verbs "
             f"{', '.join(missing)}. Wrap a causal model of transformers in "
-            "latentkit.models.causal.CausalModel."
+            "latentkit.models.layered.causal.CausalModel."
         )
     if not facts_of(model).causal:
         raise ModelError(

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from latentkit.errors import ModelError
-from latentkit.models.causal import CausalModel
-from latentkit.models.checkpoint import read_config
-from latentkit.models.placement import Placement
+from latentkit.models.layered.causal import CausalModel
 from latentkit.models.registry import LOOPED, model_type
+from latentkit.models.stored.checkpoint import read_config
+from latentkit.models.stored.placement import Placement
 
 __all__ = ["load_causal", "load_tokenizer"]
 

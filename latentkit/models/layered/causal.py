@@ -18,14 +18,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from latentkit.errors import ModelError
-from latentkit.models.structure import (
+from latentkit.models.layered.structure import (
     FoundCall,
     block_map,
     find_calls,
     label_calls,
     rounding_tolerance,
 )
-from latentkit.models.unrolled import BlockCall, Handler, Head, intercept, replaced
+from latentkit.models.layered.unrolled import BlockCall, Handler, Head, intercept, replaced
 
 __all__ = ["CausalModel"]
 

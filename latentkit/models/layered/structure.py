@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentkit.models.unrolled import Layer
+from latentkit.models.layered.unrolled import Layer
 
 __all__ = ["FoundCall", "block_map", "find_calls", "label_calls", "rounding_tolerance"]
 
@@ -88,7 +88,7 @@ def rounding_tolerance(dtype: torch.dtype) -> float:
 
 
 def block_map(calls: list[FoundCall]) -> Mapping[nn.Module, int]:
-    """Return what `latentkit.models.unrolled.intercept` takes: each block, and how many values it returns."""
+    """Return what `intercept` takes: each block, and how many values it returns."""
     return {call.module: call.values for call in calls}
 
 

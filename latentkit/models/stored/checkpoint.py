@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from latentkit.errors import ModelError
 from latentkit.files import write_file
-from latentkit.models.bin_files import BinFile
 from latentkit.models.huginn import Huginn, HuginnConfig, rope_table
+from latentkit.models.stored.bin_files import BinFile
 
 __all__ = [
     "empty_module",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from latentkit.errors import ModelError
-from latentkit.models.causal import CausalModel
+from latentkit.models.layered.causal import CausalModel
 
 __all__ = ["find_gguf", "load_gguf", "packaged_smollm2"]
 

@@ -1,0 +1,1 @@
+"""What the lessons compute beside the kit: one module for each lesson."""

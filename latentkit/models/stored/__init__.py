@@ -1,0 +1,1 @@
+"""Model folders on disk: their files, weights, and where the weights are placed."""
