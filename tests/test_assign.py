@@ -12,11 +12,13 @@ from assign_for_tests import (
     RIGHT,
     SECRET,
     WRONG,
+    code,
     filled,
     hand_in,
     handed_out,
     make_course,
     marks,
+    text,
 )
 
 from latentkit import assign
@@ -26,9 +28,10 @@ from latentkit.assign.draws import draw_parameters
 from latentkit.assign.forms import same
 from latentkit.assign.graders.grading import grade_course, read_marks
 from latentkit.assign.graders.report import plot_report, report_course
+from latentkit.assign.graders.running import grade_cells
 from latentkit.assign.making import make_assignment, parameters_of
 from latentkit.assign.question import Question, read_questions, shipped_questions
-from latentkit.assign.repair.repairing import repair_course
+from latentkit.assign.repair.repairing import repair_course, repair_notebook
 from latentkit.assign.roster import read_roster
 from latentkit.cli import main
 from latentkit.errors import ArgumentError, FileError, LatentkitError
@@ -178,9 +181,10 @@ def test_a_common_mistake_is_named_in_the_marks_and_the_report(tmp_path):
     report = report_course(course, NAME)
     assert "| 99-sum | 1 | 0 | 1 | 1 | 33% |" in report.text
     assert "* 1 × product: Multiplies." in report.text
+    assert not [line for line in report.text.splitlines() if line.endswith((":", ": "))]
     book = course.path("results", NAME, "gradebook.csv").read_text().splitlines()
-    assert book[0] == 'id,name,99-sum,99-root,99-pair,points,of,"by hand, of"'
-    assert book[1:] == ["ada,Ada,2,3,2,7,7,2", "bob,Bob,0,2,1,3,7,2", "cy,Cy,0,0,0,0,7,2"]
+    assert book[0] == 'id,name,99-sum,99-root,99-pair,points,of,"by hand, of",repair'
+    assert book[1:] == ["ada,Ada,2,3,2,7,7,2,", "bob,Bob,0,2,1,3,7,2,", "cy,Cy,0,0,0,0,7,2,"]
     bars = plot_report(report).containers[0]
     assert [bar.get_width() for bar in bars] == [1, 1, 1]
     assert course.path("results", NAME, "report.svg").read_text().startswith("<?xml")
@@ -213,6 +217,72 @@ def test_the_form_of_an_answer_is_checked_without_its_value(capsys):
         assign.check_form("3", "whole number")
     with pytest.raises(AssertionError, match="Not attempted yet"):
         assign.check_form(None, "function")
+
+
+def test_a_function_that_only_returns_none_counts_as_not_attempted():
+    def stub(_first, _second):
+        return None
+
+    def answer(first, _second):
+        return None if first else 0
+
+    with pytest.raises(AssertionError, match="Not attempted yet"):
+        assign.check_form(stub, "function")
+    assign.check_form(answer, "function")
+    assign.check_form(len, "function")
+
+
+def test_each_student_gets_messages_without_right_answers_and_written_answers_stand_on_one_page(tmp_path):
+    course, _ = make_course(tmp_path)
+    for student, answers in (("ada", RIGHT), ("bob", WRONG), ("cy", {})):
+        hand_in(course, student, filled(handed_out(course, student), answers))
+    repair_course(course, NAME)
+    grade_course(course, NAME)
+    folder = course.path("results", NAME)
+    bob = (folder / "feedback" / "bob.md").read_text(encoding="utf-8")
+    assert bob.startswith("# Assignment ps1: Bob\n\n3 of 7 points.\n")
+    assert "Multiplies." in bob
+    drawn = json.loads(course.path("handout", NAME, "bob", f"{NAME}.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, int] = {}
+    exec(next(text(cell) for cell in drawn["cells"] if cell["id"] == "99-sum-parameters"), names)
+    assert str(names["sum_first"] + names["sum_second"]) not in bob.partition("##")[2].partition("##")[0]
+    cy = (folder / "feedback" / "cy.md").read_text(encoding="utf-8")
+    assert "Not right" not in cy
+    assert cy.count("Not attempted yet.") == 6
+    written = (folder / "written.md").read_text(encoding="utf-8")
+    assert "### Ada (ada)\n\n> Because a + b = b + a.\n" in written
+    assert "### Cy (cy)\n\n> (nothing)\n" in written
+    assert "2 points: addition is commutative" in written
+
+
+def test_an_answer_whose_cell_stops_with_an_error_does_not_count_as_not_attempted(tmp_path):
+    course, made = make_course(tmp_path)
+    notebook = filled(handed_out(course, "ada"), {"99-sum": "total = (1 +"})
+    path = hand_in(course, "ada", notebook)
+    stored, _ = repair_notebook(path, assignment=made, secret=course.secret, student="ada")
+    rows = grade_cells(stored["cells"], made, secret=course.secret, student="ada")
+    assert {row["message"] for row in rows if row["question"] == "99-sum"} == {"name 'total' is not defined"}
+
+
+def test_the_gradebook_names_those_whose_file_needs_a_look(tmp_path, capsys):
+    course, _ = make_course(tmp_path)
+    for student in ("ada", "bob"):
+        notebook = filled(handed_out(course, student), RIGHT)
+        if student == "bob":
+            notebook["cells"].append(code("total = 0"))
+        hand_in(course, student, notebook)
+    repair_course(course, NAME)
+    assert main(["assign", "grade", str(course.folder)]) == 0
+    assert f"Look first at {course.path('teacher', NAME, 'repairs.csv')}: bob" in capsys.readouterr().out
+    book = course.path("results", NAME, "gradebook.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.rpartition(",")[2] for line in book] == ["repair", "", "look", ""]
+
+
+def test_the_table_of_answers_has_one_line_per_answer(tmp_path):
+    course, made = make_course(tmp_path, answers=True)
+    lines = course.path("teacher", NAME, "answers.csv").read_text(encoding="utf-8").splitlines()
+    parts = sum(len(question.parts) for question in made.questions)
+    assert len(lines) == 1 + parts * len(made.students)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +386,7 @@ def test_an_unknown_lesson_gets_the_known_ones():
 
 
 def test_the_commands_make_repair_grade_and_report_a_course(tmp_path, capsys):
-    (tmp_path / "students.csv").write_text("id\nada\n")
+    (tmp_path / "students.csv").write_text("id\nada\nbob\n")
     course = str(tmp_path / "course")
     make = ["assign", "make", str(QUESTIONS), "--roster", str(tmp_path / "students.csv"), "--out", course]
     assert main([*make, "--name", NAME]) == 0
@@ -324,8 +394,8 @@ def test_the_commands_make_repair_grade_and_report_a_course(tmp_path, capsys):
     for command in ("repair", "grade", "report"):
         assert main(["assign", command, course]) == 0
     said = capsys.readouterr().out
-    assert "1 notebooks in" in said
-    assert "1 unchanged" in said
-    assert "| 99-sum | 1 | 0 | 0 | 0 | 100% |" in said
+    assert "2 notebooks in" in said
+    assert "1 unchanged\nNo notebook from: bob\n" in said
+    assert "| 99-sum | 1 | 0 | 0 | 1 | 50% |" in said
     assert main(["assign", "grade", course, "--with", "otter"]) == 2
     assert "was not made for otter. Make it again with: --for otter" in capsys.readouterr().err

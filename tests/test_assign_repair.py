@@ -25,6 +25,7 @@ from assign_for_tests import (
 )
 
 from latentkit.assign.course import Course
+from latentkit.assign.question import shipped_questions
 from latentkit.assign.repair.repairing import repair_course, repair_notebook
 from latentkit.errors import FileError
 
@@ -226,6 +227,32 @@ def test_two_files_of_one_student_are_listed_and_neither_is_taken(made):
     done = repair_course(course, NAME)
     assert [entry.status for entry in done] == ["not repairable"] * 2
     assert not course.path("submitted", "ada").exists()
+
+
+@pytest.mark.parametrize("lesson", sorted(shipped_questions()))
+def test_a_notebook_that_comes_back_as_it_was_handed_out_is_unchanged(tmp_path, lesson):
+    course, made = make_course(tmp_path, questions=lesson)
+    for student in made.students:
+        hand_in(course, student.id, handed_out(course, student.id))
+    done = repair_course(course, NAME)
+    assert [(entry.status, entry.notes) for entry in done] == [("unchanged", ())] * 3
+
+
+def test_a_written_answer_in_a_cell_of_its_own_below_is_put_into_its_place(made):
+    course, assignment = made
+    notebook = handed_out(course, "ada")
+    notebook["cells"].append({"cell_type": "markdown", "id": "new", "metadata": {}, "source": "My reason."})
+    result, _ = repair_one(course, assignment, notebook)
+    assert [text(cell) for cell in result["cells"] if cell["id"] == "99-why-answer"] == ["My reason."]
+
+
+def test_an_id_with_an_accent_is_found_in_the_name_of_a_file_from_macos(tmp_path):
+    course, made = make_course(tmp_path, students=("chlo\u00e9", "bob"))
+    notebook = handed_out(course, "chlo\u00e9")
+    folder = course.path("collected", made.name)
+    folder.mkdir(parents=True)
+    (folder / "chloe\u0301_ps1.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    assert [entry.student for entry in repair_course(course, NAME)] == ["chlo\u00e9"]
 
 
 def test_an_empty_folder_gets_advice(tmp_path):

@@ -15,7 +15,8 @@ __all__ = ["main"]
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="latentkit assign", description="Assignments that grade themselves."
+        prog="latentkit assign",
+        description="Assignments that grade themselves. In this order: check, make, repair, grade, report.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     _make_parser(commands)
@@ -29,7 +30,12 @@ def main(argv: Sequence[str]) -> int:
         command.add_argument("course", type=Path, help="folder of the course")
         command.add_argument("--name", help="name of the assignment, if the course has several")
         if name == "repair":
-            command.add_argument("--from", dest="source", type=Path, help="folder with what came back")
+            command.add_argument(
+                "--from",
+                dest="source",
+                type=Path,
+                help="folder with what came back; by default COURSE/collected/NAME",
+            )
         if name == "grade":
             command.add_argument("--with", dest="grader", default="kit", help="kit, nbgrader or otter")
         command.set_defaults(run=run)
@@ -41,11 +47,15 @@ def main(argv: Sequence[str]) -> int:
 def _make_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     make = commands.add_parser("make", help="write a notebook for each student")
     _add_sources(make)
-    make.add_argument("--roster", type=Path, required=True, help="CSV with a column id")
+    make.add_argument(
+        "--roster", type=Path, required=True, help="CSV with a column id and, if you like, name"
+    )
     make.add_argument("--out", type=Path, required=True, help="folder of the course")
-    make.add_argument("--name", default="assignment", help="name of the notebook")
+    make.add_argument("--name", default="assignment", help="name of the assignment and its notebook")
     make.add_argument("--title", default="", help="heading of the notebook")
-    make.add_argument("--for", dest="graders", action="append", default=[], help="nbgrader or otter")
+    make.add_argument(
+        "--for", dest="graders", action="append", default=[], help="nbgrader or otter; may be repeated"
+    )
     make.add_argument("--no-answers", action="store_true", help="write no answer sheets")
     make.set_defaults(run=_make)
 
@@ -126,6 +136,9 @@ def _repair(arguments: argparse.Namespace) -> int:
         for status in dict.fromkeys(e.status for e in done)
     }
     _say(", ".join(f"{count} {status}" for status, count in counts.items()))
+    came = {entry.student for entry in done}
+    if absent := [student.id for student in course.assignment(name).students if student.id not in came]:
+        _say(f"No notebook from: {', '.join(absent)}")
     _say(f"What was done: {course.path('teacher', name, 'repairs.csv')}")
     return 0
 
@@ -137,6 +150,9 @@ def _grade(arguments: argparse.Namespace) -> int:
     name = arguments.name or course.only_name()
     grade_course(course, name, grader=arguments.grader)
     _say(f"Marks: {course.path('results', name, 'gradebook.csv')}")
+    _say(f"Messages for students: {course.path('results', name, 'feedback')}")
+    if waiting := [student or "?" for student in course.to_look_at(name)]:
+        _say(f"Look first at {course.path('teacher', name, 'repairs.csv')}: {', '.join(waiting)}")
     return 0
 
 

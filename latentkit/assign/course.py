@@ -11,11 +11,12 @@
         otter/NAME/autograder.zip             for otter
         collected/NAME/               what came back
         submitted/STUDENT/NAME/       what came back, repaired
-        results/NAME/                 marks, report
+        results/NAME/                 marks, messages for students, written answers, report
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -108,7 +109,8 @@ class Course:
         write_file(self.path(MARKER), as_json({"latentkit": "course", "version": 1}))
         folder = self.path("teacher", assignment.name)
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder / "assignment.json", as_json(asdict(assignment)))
+        content = as_json(asdict(assignment), sort_keys=False)  # parameters in the order of the handout
+        write_file(folder / "assignment.json", content)
 
     def assignment(self, name: str) -> Assignment:
         """Read an assignment that was made here."""
@@ -126,6 +128,15 @@ class Course:
             questions=tuple(_question(each) for each in content["questions"]),
             students=tuple(Student(*each) for each in content["students"]),
         )
+
+    def to_look_at(self, name: str) -> dict[str, str]:
+        """Return the students whose file a person must look at, with what repair said of it."""
+        path = self.path("teacher", name, "repairs.csv")
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["status"] in {"look", "not repairable"}]
+        return {row["student"]: row["status"] for row in rows}
 
     @classmethod
     def around(cls, start: Path) -> Course | None:
@@ -171,9 +182,9 @@ def grading_environment(course: Course, name: str, student: str) -> dict[str, st
     }
 
 
-def as_json(content: Any) -> str:
+def as_json(content: Any, *, sort_keys: bool = True) -> str:
     """Return JSON that is the same for the same content."""
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, sort_keys=sort_keys, ensure_ascii=False) + "\n"
 
 
 def _question(content: dict[str, Any]) -> Question:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -165,5 +166,6 @@ def _write_teachers(
             folder / "answers" / f"{student.id}.md", answer_sheet(made, student, drawn[student.id], values)
         )
         for question, part, value in values:
-            writer.writerow([student.id, question, part, as_json(drawn[student.id][question]).strip(), value])
+            parameters = json.dumps(drawn[student.id][question], ensure_ascii=False)
+            writer.writerow([student.id, question, part, parameters, value])
     _write(folder / "answers.csv", table.getvalue())

@@ -168,7 +168,9 @@ class Reference:
 
     def verdict(self, part: Part, names: MutableMapping[str, Any]) -> Verdict:
         """Grade one part of the answer in ``names``."""
-        answer = names.get(self.question.answer)
+        if self.question.answer not in names:  # its cell stopped with an error; nbgrader reports the same
+            return Verdict(0, f"name {self.question.answer!r} is not defined")
+        answer = names[self.question.answer]
         if wrong := form_of(self.question.form, answer):
             return Verdict(0, wrong)
         return self.judged(part, self.value(part, names))

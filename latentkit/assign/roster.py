@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import secrets
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,7 @@ def _students(rows: list[dict[str, str]], path: Path | str) -> list[Student]:
         raise FileError(f"{path} has no students in a column id. Its first line must name the columns.")
     students = []
     for number, row in enumerate(rows, start=2):
-        identity = (row[column] or "").strip()
+        identity = unicodedata.normalize("NFC", row[column] or "").strip()
         if not identity and not any(value for value in row.values() if value):
             continue
         if not _ID.fullmatch(identity) or identity.strip(".") == "":

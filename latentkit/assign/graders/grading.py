@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from latentkit.assign.course import Assignment, Course, grading_environment
+from latentkit.assign.graders.feedback import write_feedback
 from latentkit.assign.graders.for_otter import otter_name
 from latentkit.errors import ArgumentError, FileError, LatentkitError, nearest
 from latentkit.files import write_file
@@ -72,6 +73,7 @@ def grade_course(course: Course, name: str, *, grader: str = "kit", limit: float
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / "marks.csv", _table(COLUMNS, rows))
     write_gradebook(course, assignment, rows)
+    write_feedback(course, assignment, rows)
     return rows
 
 
@@ -87,13 +89,14 @@ def read_marks(course: Course, name: str) -> Rows:
 
 
 def write_gradebook(course: Course, assignment: Assignment, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write one line per student: points of each question, their sum, and what is left to grade by hand."""
+    """Write one line per student: points, what is left to grade by hand, and whether repair needs a look."""
     points: dict[tuple[str, str], float] = {}
     for row in rows:
         key = row["student"], row["question"]
         points[key] = points.get(key, 0.0) + float(row["points"])
     automatic = [question for question in assignment.questions if not question.manual]
     manual = sum(question.points for question in assignment.questions if question.manual)
+    repairs = course.to_look_at(assignment.name)
     lines = []
     for student in assignment.students:
         own = {question.id: points.get((student.id, question.id), 0.0) for question in automatic}
@@ -103,9 +106,17 @@ def write_gradebook(course: Course, assignment: Assignment, rows: Iterable[Mappi
         lines.append(
             line
             | {"points": f"{sum(own.values()):g}", "of": f"{sum(each.points for each in automatic):g}"}
-            | {"by hand, of": f"{manual:g}"}
+            | {"by hand, of": f"{manual:g}", "repair": repairs.get(student.id, "")}
         )
-    columns = ["id", "name", *(question.id for question in automatic), "points", "of", "by hand, of"]
+    columns = [
+        "id",
+        "name",
+        *(question.id for question in automatic),
+        "points",
+        "of",
+        "by hand, of",
+        "repair",
+    ]
     return write_file(course.path("results", assignment.name, "gradebook.csv"), _table(columns, lines))
 
 

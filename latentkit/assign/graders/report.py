@@ -54,9 +54,10 @@ class ClassReport:
             lines.append(f"| {each.question} | {counts} | {each.share_right:.0%} |")
         for each in self.results:
             lines += ["", f"## {each.question}: {each.title}", ""]
-            lines += [f"* {count} × {mistake}: {shows}" for mistake, shows, count in each.wrong] or [
-                "No wrong answers."
-            ]
+            lines += [
+                f"* {count} × {mistake}: {shows}" if shows else f"* {count} × {mistake}"
+                for mistake, shows, count in each.wrong
+            ] or ["No wrong answers."]
             if each.stuck:
                 lines.append(f"* No marks: {', '.join(each.stuck)}")
         return "\n".join(lines)

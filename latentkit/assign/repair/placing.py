@@ -96,15 +96,17 @@ def _candidates(cell: str, question: Question, pieces: Sequence[Piece]) -> list[
     written = [each for each in pieces if not each.code]
     mark = answer_mark(question)
     found = [each for each in written if cell in each.ids or mark in each.text]
-    return found or [each for each in written if each.after == f"{question.id}-text"]
+    if any(not _is_stub(question, each) for each in found):
+        return found
+    beside = [each for each in written if each.after in {f"{question.id}-text", cell} and each not in found]
+    return [*found, *beside] if len(beside) == 1 else found or beside
 
 
 def _choose(question: Question, candidates: list[Piece], placed: Placed) -> list[Piece]:
     """Return the answer of a question; several different ones are no answer."""
-    stubs = {normal(question.stub), normal(f"{answer_mark(question)}\n{question.stub}")}
     different: dict[str, Piece] = {}
     for piece in candidates:
-        if normal(piece.text) not in stubs:
+        if not _is_stub(question, piece):
             different.setdefault(_without_mark(question, piece.text), piece)
     kept = list(different.values())
     if len(kept) > 1 and not all(question.answer in used_names(each.text) for each in kept[1:]):
@@ -120,6 +122,12 @@ def _choose(question: Question, candidates: list[Piece], placed: Placed) -> list
             f"{question.id}: the code of cell {kept[0].number} is no valid Python; left as it is"
         )
     return kept
+
+
+def _is_stub(question: Question, piece: Piece) -> bool:
+    """Whether the answer is as it was handed out."""
+    stubs = {normal(question.stub), normal(f"{answer_mark(question)}\n{question.stub}")}
+    return normal(piece.text) in stubs
 
 
 def _without_mark(question: Question, text: str) -> str:

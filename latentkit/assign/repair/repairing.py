@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +204,8 @@ def _wanted(path: Path, folder: Path) -> bool:
 def _owner(path: Path, folder: Path, assignment: Assignment) -> str:
     """Return the student in the name of the folder or file; "" if there is none or more than one."""
     ids = {student.id for student in assignment.students}
-    parts = [*path.relative_to(folder).parts[:-1], path.stem]
+    found = [*path.relative_to(folder).parts[:-1], path.stem]
+    parts = [unicodedata.normalize("NFC", part) for part in found]  # macOS writes é as two characters
     exact = {part for part in parts if part in ids}
     if exact:
         return exact.pop() if len(exact) == 1 else ""
