@@ -100,7 +100,8 @@ def test_headings_start_slides_figures_the_next_one_and_exercises_are_left_out()
     cells = [
         cell("markdown", "# Title"),
         cell("markdown", "Text."),
-        cell("markdown", "**Predict first.** What?"),
+        cell("code", 'guess = classroom.predict("What?")\nguess', outputs=[]),
+        cell("code", "guess.compare(1)", outputs=[]),
         cell("code", "lk.plot()", outputs=figure),
         cell("markdown", "### A smaller heading"),
         cell("markdown", "word " * 400),
@@ -112,6 +113,7 @@ def test_headings_start_slides_figures_the_next_one_and_exercises_are_left_out()
         "slide",
         "-",
         "fragment",
+        "fragment",
         "subslide",
         "subslide",
         "subslide",
@@ -119,6 +121,27 @@ def test_headings_start_slides_figures_the_next_one_and_exercises_are_left_out()
         "skip",
         "skip",
     ]
+
+
+def test_a_widget_on_a_slide_is_its_picture_and_predictions_show_no_code(tmp_path):
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "Widget()"}
+    outputs = [
+        {"output_type": "display_data", "metadata": {}, "data": data}
+        for data in (view, view | {"text/html": "<p>Its picture</p>"})
+    ]
+    cells = [
+        cell("markdown", "# Title", id="a"),
+        cell("code", "lk.explore(trace)", id="b", outputs=outputs, execution_count=1),
+        cell("code", "guess = classroom.predict('What?')", id="c", outputs=outputs[1:], execution_count=2),
+    ]
+    lesson = tmp_path / "lesson.ipynb"
+    lesson.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    page = make_slides(lesson, tmp_path / "slides.html", reveal="reveal", run=False).read_text()
+    assert page.count("Its picture") == 2
+    assert "Widget()" not in page
+    assert "widget-view" not in page.partition("<body")[2]
+    assert "explore" in page
+    assert "What?" not in page
 
 
 def test_slides_of_a_lesson_have_its_figures_with_alt_text_and_no_narrating_code(tmp_path):

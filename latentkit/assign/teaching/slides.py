@@ -17,14 +17,16 @@ __all__ = ["draw_svg", "main", "make_slides", "slide_types"]
 
 _HEADING = re.compile(r"^#{1,2} ")
 _SKIPPED = ("exercise:", "parameters:", "answer:", "check:", "hint:", "solution:")
+_PREDICTION = re.compile(r"classroom\.predict\(|\.compare\(")  # the question, and what came out
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _LONG = 1600  # characters of Markdown that fit on a slide
 
 
 def slide_types(cells: Sequence[dict[str, Any]]) -> list[str]:
     """Return nbconvert's type of slide for each cell.
 
-    A heading of level 1 or 2 starts a slide; a figure or a full slide starts the next one; a prediction
-    appears when the teacher presses a key. Exercises stay in the notebook.
+    A heading of level 1 or 2 starts a slide; a figure or a full slide starts the next one; a prediction, and
+    later the comparison with it, appear when the teacher presses a key. Exercises stay in the notebook.
     """
     types = []
     length = 0
@@ -44,7 +46,7 @@ def slide_types(cells: Sequence[dict[str, Any]]) -> list[str]:
             types.append("subslide")
             length = _LONG if drawn else len(text)
         else:
-            types.append("fragment" if text.startswith("**Predict") else "-")
+            types.append("fragment" if cell["cell_type"] == "code" and _PREDICTION.search(text) else "-")
     return types
 
 
@@ -82,9 +84,11 @@ def make_slides(lesson: Path, out: Path, *, reveal: str | None = None, run: bool
     notebook = nbformat.read(lesson, as_version=4)
     if run:
         notebook = _run_with_svg(notebook, lesson.parent)
+    _leave_out_widgets(notebook)
     for cell, kind in zip(notebook.cells, slide_types(notebook.cells), strict=True):
         cell.metadata["slideshow"] = {"slide_type": kind}
-        if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("source_hidden"):
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden")
+        if cell.cell_type == "code" and (folded or _PREDICTION.search(cell.source)):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "narration"]
     exporter = SlidesExporter(**({"reveal_url_prefix": reveal} if reveal else {}))
     exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
@@ -104,6 +108,16 @@ def _run_with_svg(notebook: Any, folder: Path) -> Any:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     del notebook.cells[0]
     return notebook
+
+
+def _leave_out_widgets(notebook: Any) -> None:
+    """Keep what a widget shows without a kernel; a widget without such a picture is left out."""
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        for output in outputs:
+            if output.get("data", {}).pop(_WIDGET, None) is not None and set(output.data) <= {"text/plain"}:
+                output.data.clear()
+        cell.update({"outputs": [each for each in outputs if each.get("data") != {}]} if outputs else {})
 
 
 def draw_svg() -> None:
