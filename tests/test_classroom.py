@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from test_trace import make_trace
 
 import latentkit as lk
-from latentkit.classroom import Exercise, check_environment, settled_guess
+from latentkit.classroom import Exercise, check_environment, loop_drawing, settled_guess
 from latentkit.errors import TraceError
 
 
@@ -170,3 +171,10 @@ def test_a_doctor_that_cannot_start_is_heard(monkeypatch):
 
 def test_the_real_doctor_is_asked():
     assert str(check_environment()).startswith("All is well.")
+
+
+def test_the_drawing_without_its_tags_is_a_sentence():
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", loop_drawing().svg)).strip()
+    assert words.startswith(
+        "text → prelude (once) → repeated block (again and again) → coda (at any time) → next"
+    )

@@ -9,12 +9,12 @@ __all__ = ["Drawing", "loop_drawing"]
 _ALT = (
     "Boxes from left to right: the text goes into the prelude, which runs once. Its result goes into "
     "the repeated block, whose state starts at random. An arrow leads from the block back to itself: one "
-    "round "
-    "is one iteration. The state goes from the block into the coda, which turns it into a prediction of "
-    "the next "
-    "token, after any iteration."
+    "round is one iteration. The state goes from the block into the coda, which turns it into a prediction "
+    "of the next token, after any iteration."
 )
 
+# Where a page leaves out drawings but keeps their words, as in a notebook that is not trusted, the parts that
+# are never drawn (desc) make a sentence of the words.
 _SVG = """\
 <svg viewBox="0 0 720 190" width="720" style="max-width:100%;height:auto" role="img" aria-label="{alt}"
  xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="14" fill="currentColor">
@@ -29,15 +29,16 @@ _SVG = """\
 <path d="M404 70C404 18 320 18 320 66"/><path d="M362 158V130"/>
 </g></g>
 <g text-anchor="middle">
-<text x="28" y="103">text</text>
-<text x="156" y="95" font-weight="bold">prelude</text><text x="156" y="114" font-size="12">once</text>
-<text x="362" y="95" font-weight="bold">repeated block</text>
-<text x="362" y="114" font-size="12">again and again</text>
-<text x="563" y="95" font-weight="bold">coda</text>
-<text x="563" y="114" font-size="12">at any time</text>
-<text x="362" y="20" font-size="12">state: one round is one iteration</text>
+<text x="28" y="103">text</text><desc> → </desc>
+<text x="156" y="95" font-weight="bold">prelude</text><desc> (</desc><text
+ x="156" y="114" font-size="12">once</text><desc>) → </desc>
+<text x="362" y="95" font-weight="bold">repeated block</text><desc> (</desc><text
+ x="362" y="114" font-size="12">again and again</text><desc>) → </desc>
+<text x="563" y="95" font-weight="bold">coda</text><desc> (</desc><text
+ x="563" y="114" font-size="12">at any time</text><desc>) → </desc>
+<text x="690" y="95">next</text><desc> </desc><text x="690" y="112">token</text><desc>; </desc>
+<text x="362" y="20" font-size="12">state: one round is one iteration</text><desc>; </desc>
 <text x="362" y="176" font-size="12">random start</text>
-<text x="690" y="95">next</text><text x="690" y="112">token</text>
 </g></svg>"""
 
 
