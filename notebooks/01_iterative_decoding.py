@@ -92,10 +92,9 @@ early.compare(
 
 # %% jupyter={"source_hidden": true}
 back = int((trace.iteration.where(~wrong).min("iteration") < decided).sum())
-assert back > 0
 Markdown(
-    f"Look for rows in which the likeliest token is right, becomes wrong, and is right again: there are "
-    f"{back}. We call a token *decided* at the iteration from which it *stays* right."
+    f"Of the rows, {back} change back: the likeliest token is right, becomes wrong, and is right again. "
+    "We call a token *decided* at the iteration from which it *stays* right."
 )
 
 # %% [markdown]

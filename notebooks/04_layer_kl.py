@@ -263,7 +263,7 @@ Markdown(
 # %% [markdown]
 # **What may be concluded.** Noise of this size changes SmolLM2's predictions less after layers 0 and 27 than
 # after the seven layers between, on nearly every prompt. This is a property of *this* model under *this*
-# intervention, and it was tested on prompts that nobody had looked at.
+# intervention, and it was tested on prompts that were not used in the search.
 #
 # **What may not be concluded.**
 #

@@ -200,7 +200,7 @@ trace[columns].isel(generated_token=part, iteration=-1, rank=slice(0, 2)).to_dat
 
 # %% [markdown]
 # A forecast of the *cost* can be good where a forecast of the *text* is not: the first token that differs
-# decides all later words. A forecast judges every token as if the tokens before it were those of the full
+# may change all later words. A forecast judges every token as if the tokens before it were those of the full
 # run.
 
 # %% [markdown]
@@ -274,8 +274,9 @@ rising.compare(
 )
 
 # %% [markdown]
-# Can a model be worse than guessing? The baseline knows what an answer looks like. Here is what nano
-# predicts at the place of the answer, at several iterations:
+# Can a model be worse than guessing? The baseline always gives a possible answer, and a model may predict
+# something that is no answer at all. Here is what nano predicts at the place of the answer, at several
+# iterations:
 
 # %%
 reads = {kind: lk.run_recurrence(model, each.prompt, progress=False) for kind, each in examples.items()}

@@ -3,9 +3,9 @@
 #
 # **You will**
 #
-# * put seven looped models of different families side by side, with the same five calls;
+# * compare seven looped models of different families with the same calls;
 # * see in a picture which architecture contracts, which drifts, and which jumps to and fro;
-# * say what a model that was trained at one depth does beyond it;
+# * describe what a model that was trained at one depth does beyond this depth;
 # * separate what the *architecture* does from what *training* does.
 #
 # **Time:** 30 minutes. **You should know:** convergence ([lesson 2](02_convergence.ipynb)) and kinds of

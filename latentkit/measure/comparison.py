@@ -41,7 +41,7 @@ def compare_settling(
     Returns
     -------
     Dataset [token]
-        ``difference``, settling iteration in ``trace`` less that in ``other``, mean over seeds, with ``low``
+        ``difference``, settling iteration in ``trace`` minus that in ``other``, mean over seeds, with ``low``
         and ``high``; ``later``, "first", "second" or "neither" (the interval contains 0, or there is none);
         ``censored``, the number of runs in which a token never settled; and over all tokens
         ``mean_difference``, ``mean_low``, ``mean_high``.

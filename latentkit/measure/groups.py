@@ -86,7 +86,8 @@ def compare_groups(
     Dataset
         ``mean_difference`` with ``mean_low`` and ``mean_high`` (Welch's interval over prompts); ``p_value``,
         the share of random exchanges of prompts between the groups that give at least as large a difference;
-        ``prompts``, the two numbers of prompts, and ``censored``, the two shares of tokens that never settle.
+        ``prompts``, the number of prompts in each group, and ``censored``, the share of tokens in each group
+        that never settle.
 
     Raises
     ------

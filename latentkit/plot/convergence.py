@@ -1,4 +1,4 @@
-"""The published convergence figure: tokens down, iterations across, distance from the limit as colour."""
+"""The published convergence figure: rows are tokens, columns iterations, colours distances to the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The likeliest token at each iteration: generated tokens down, iterations across, texts in the cells."""
+"""The likeliest token at each iteration: rows are generated tokens, columns iterations, cells have texts."""
 
 from __future__ import annotations
 

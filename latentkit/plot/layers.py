@@ -1,4 +1,4 @@
-"""The published figure of layers: layers down, generated tokens across, divergence as colour."""
+"""The published figure of layers: layers as rows, generated tokens as columns, divergence as colour."""
 
 from __future__ import annotations
 

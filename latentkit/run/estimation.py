@@ -144,7 +144,7 @@ def _of_layers(run: Callable[..., Any], model: Any, prompt: Any, options: Option
 
 
 def _of_iterations(name: str, model: Any, prompt: Any, options: Options) -> float:
-    """Extrapolate over iterations, and over what else a run repeats."""
+    """Extrapolate over iterations and over everything else that a run repeats."""
     new = options.get("new_tokens", 0)
     ids = encode(model.tokenizer, prompt, system=options.get("system"), chat=options.get("chat", False))
     kept = {key: value for key, value in options.items() if key not in _NOT_IN_A_PROBE}

@@ -29,7 +29,7 @@ def readout_statistics(
     reference : Tensor [..., vocab]
         Those that ``kl`` compares with, KL(reference ‖ readout); leading dimensions broadcast.
     top : int
-        Number of likeliest tokens to keep; 0 leaves them out.
+        Number of likeliest tokens to keep; 0 omits them.
     tokens : sequence of int
         Tokens whose rank, counted from 0, and probability are kept.
 

@@ -113,7 +113,7 @@ def train(
         try:
             _loop(run, mixture, folder, bar, stop_at_step)
         except KeyboardInterrupt:
-            tqdm.write(f"Interrupted at step {run.step}; the same command goes on from there.")
+            tqdm.write(f"Interrupted at step {run.step}; the same command continues from there.")
     save_checkpoint(run, folder / CHECKPOINT)
     return run.module
 

@@ -104,7 +104,7 @@ class Grid:
 
 
 class _LayerGrid(Grid):
-    """Layers down, generated tokens across."""
+    """Layers as rows, generated tokens as columns."""
 
     def rows(self, trace: xr.Dataset) -> dict[str, Any]:
         layers, values = trace["layer"].values.tolist(), select_layers(trace)

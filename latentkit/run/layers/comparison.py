@@ -60,7 +60,7 @@ class Comparison:
     def run(self, values: Values, definition: Definition, *, layer_by_layer: bool = False) -> xr.Dataset:
         """Compute the values of each prompt and label them.
 
-        ``values`` moves the bar for each layer where it works layer by layer; else it is moved here.
+        If ``values`` works layer by layer, it advances the bar itself; otherwise this function does.
         """
         sequences, tables = [], []
         longest = max(map(len, self.encoded)) + self.new_tokens - 1

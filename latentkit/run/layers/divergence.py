@@ -23,7 +23,7 @@ __all__ = ["divergence_bytes", "divergence_of_states"]
 
 _TILE = 2**19  # logits held at once: rows × tile, small enough for a processor's cache
 _SMALLEST = 1e-20  # a smaller sum of exponentials may have lost terms
-_SUMMED = 64  # terms added up in float32 before the sum goes on in float64
+_SUMMED = 64  # terms added in float32 before the sum continues in float64
 _CHUNK = 2**22  # logits held at once for each of reference and approximation, where they are streamed
 
 

@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="latentkit sweep",
-        description="Run a function on each prompt of a table. The same command goes on after an interrupt.",
+        description="Run a function on each prompt of a table. The same command continues after a crash.",
     )
     parser.add_argument(
         "prompts", type=Path, help="CSV file with a column 'prompt'; other columns are labels"

@@ -53,8 +53,8 @@ def run_sweep(
         Prompts as in `run_recurrence`. A table has a column ``prompt``, perhaps ``system`` and ``chat``; its
         other columns label the prompts and become coordinates.
     store : path
-        Folder of the results, for example ``"night.zarr"``. If it holds the same sweep, the sweep goes on
-        where it ended; the store of another sweep is refused.
+        Folder of the results, for example ``"night.zarr"``. If it holds the same sweep, the sweep
+        continues where it ended; the store of another sweep is refused.
     seeds : list of int, optional
         Passed to functions that take several seeds.
     client : dask.distributed.Client, optional
