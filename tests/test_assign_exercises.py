@@ -10,6 +10,7 @@ import pytest
 
 from latentkit.assign.checking import check_questions
 from latentkit.assign.exercises import find_lesson, read_exercises
+from latentkit.cli import main
 from latentkit.errors import ArgumentError, FileError
 
 LESSONS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
@@ -87,6 +88,49 @@ def test_a_lesson_whose_solution_does_not_pass_its_own_check_is_found(tmp_path):
 def test_an_incomplete_exercise_is_refused(tmp_path, changed, message):
     with pytest.raises(FileError, match=re.escape(message)):
         read_exercises(lesson(tmp_path, **changed))
+
+
+def test_code_between_an_exercise_and_its_answer_is_given_with_it(tmp_path):
+    path = lesson(tmp_path)
+    content = json.loads(path.read_text())
+    answer = next(
+        place for place, each in enumerate(content["cells"]) if "answer:77-times" in each["metadata"]["tags"]
+    )
+    shown = {"cell_type": "code", "metadata": {}, "source": "print('A, B or C?', factor)", "outputs": []}
+    content["cells"].insert(answer, shown)
+    content["cells"].append(shown)
+    path.write_text(json.dumps(content))
+    assert read_exercises(path)[0].given == "print('A, B or C?', factor_77_times)"
+
+
+@pytest.mark.parametrize("path", MARKED)
+def test_the_claims_of_a_lesson_are_shown_before_they_are_judged(path):
+    for question in read_exercises(path):
+        if question.id.endswith("-claims"):
+            assert re.search(r"classroom\.\w+\(", question.given), question.id
+
+
+def test_names_in_comments_of_a_stub_are_those_of_the_assignment(tmp_path):
+    changed = {"answer:77-times": "answer = None  # from `factor`, not from another factor"}
+    question = read_exercises(lesson(tmp_path, **changed))[0]
+    assert question.stub.endswith("# from `factor_77_times`, not from another factor")
+
+
+def test_a_class_larger_than_the_variants_of_an_exercise_gets_notebooks_all_the_same(tmp_path, capsys):
+    roster = tmp_path / "students.csv"
+    roster.write_text("id\n" + "".join(f"s{number}\n" for number in range(9)))
+    arguments = [
+        str(lesson(tmp_path)),
+        "--roster",
+        str(roster),
+        "--out",
+        str(tmp_path / "course"),
+        "--no-answers",
+    ]
+    assert main(["assign", "make", *arguments, "--exercises"]) == 0
+    said = capsys.readouterr().out
+    assert "9 notebooks in" in said
+    assert "several students have the same one" in said
 
 
 def test_an_unknown_lesson_is_refused(tmp_path):

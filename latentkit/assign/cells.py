@@ -72,14 +72,24 @@ def assignment_cells(
 
 def _title(assignment: Assignment, total: float, student: str) -> str:
     for_whom = f"For {student}. " if student else ""
+    own = all(question.manual or _has_variants(question) for question in assignment.questions)
+    whose = (
+        "The numbers and texts in this notebook are your own, so answers of others do not fit."
+        if own
+        else "Some questions have parameters of your own, so answers of others may not fit."
+    )
     return (
         f"# {assignment.title}\n\n"
-        f"{for_whom}{len(assignment.questions)} questions, {total:g} points. The numbers and texts in this "
-        "notebook are your own, so answers of others do not fit.\n\n"
+        f"{for_whom}{len(assignment.questions)} questions, {total:g} points. {whose}\n\n"
         "* Write your answers into the cells that start with “Your answer”. You may add cells.\n"
         "* The cell after each answer checks its form only.\n"
         "* Before you hand in, choose *Kernel → Restart Kernel and Run All Cells…*, then save."
     )
+
+
+def _has_variants(question: Question) -> bool:
+    """Whether a question has many variants; an exercise of a lesson, which its own check judges, has few."""
+    return bool(question.parameters) and not any(part.judged for part in question.parts)
 
 
 def _question_cells(question: Question, number: int, parameters: Mapping[str, Any]) -> Iterator[Cell]:

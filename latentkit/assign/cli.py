@@ -104,10 +104,13 @@ def _make(arguments: argparse.Namespace) -> int:
         title=arguments.title,
         graders=arguments.graders,
         answers=not arguments.no_answers,
+        alike=arguments.exercises,
     )
     out: Path = arguments.out
     _say(f"{len(made.students)} notebooks in {out / 'handout' / made.name}, one folder per student.")
     _say(f"Rubric and answers in {out / 'teacher' / made.name}. Keep {out / 'secret.key'} private.")
+    if arguments.exercises:
+        _say("Exercises of a lesson have few variants, so several students have the same one.")
     return 0
 
 

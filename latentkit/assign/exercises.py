@@ -41,7 +41,8 @@ def read_exercises(lesson: Path | str, *, folder: Path | str | None = None) -> l
     Returns
     -------
     list of Question
-        Each exercise with its parameters, stub, solution and check. Its names get the exercise's id, so that
+        Each exercise with its parameters, stub, solution and check; code without a tag between an exercise
+        and its answer, such as a list of claims, is given. Its names get the exercise's id, so that
         exercises of several lessons fit into one notebook.
 
     Raises
@@ -58,9 +59,14 @@ def read_exercises(lesson: Path | str, *, folder: Path | str | None = None) -> l
         raise FileError(f"Cannot read the lesson {path}: {error}") from None
     setup = "\n\n".join(_text(cell) for cell in cells if "setup" in _tags(cell))
     found: dict[str, Cells] = {}
+    here = ""  # the exercise whose answer has not come yet
     for cell in cells:
         for role, name in _marks(cell):
             found.setdefault(name, {})[role] = (_text(cell), _tags(cell))
+            here = "" if role == "answer" else name if role == "exercise" else here
+        if here and cell["cell_type"] == "code" and not _tags(cell):
+            given, tags = found[here].get("given", ("", []))
+            found[here]["given"] = (f"{given}\n\n{_text(cell)}".strip(), tags)
     if not found:
         raise ArgumentError(f"{path.name} has no marked exercises. Leave out --exercises.")
     return [_question(name, parts, setup, path) for name, parts in found.items()]
@@ -140,6 +146,7 @@ def _checked(common: dict[str, Any], cells: Cells, points: float, where: str) ->
         **{**common, "text": _renamed_text(common["text"], names)},
         answer=names[answer],
         form="function" if f"def {answer}(" in block[1] else "any",
+        given=own(cells.get("given", ("", []))[0]),
         stub=own(cells["answer"][0]),
         solution=own(block[1]),
         parameters={names[name]: values for name, values in choices.items()},
@@ -164,11 +171,15 @@ def _parameters(code: str, where: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _renamed(code: str, names: Mapping[str, str]) -> str:
-    """Replace names in Python code; strings, comments, attributes and names of arguments stay."""
+    """Replace names in Python code, in comments between backticks; strings, attributes and arguments stay."""
     tokens = list(tokenize.generate_tokens(io.StringIO(code + "\n").readline))
     lines = code.splitlines()
     for place in range(len(tokens) - 1, -1, -1):
         token = tokens[place]
+        if token.type == tokenize.COMMENT:
+            row, start = token.start
+            lines[row - 1] = lines[row - 1][:start] + _renamed_text(token.string, names)
+            continue
         before = tokens[place - 1].string if place else ""
         after = tokens[place + 1].string if place + 1 < len(tokens) else ""
         keyword = after == "=" and before in {"(", ","}

@@ -34,6 +34,7 @@ def make_assignment(
     title: str = "",
     graders: Sequence[str] = (),
     answers: bool = True,
+    alike: bool = False,
 ) -> Assignment:
     """Write the notebooks of an assignment into the folder of a course.
 
@@ -53,6 +54,8 @@ def make_assignment(
         "nbgrader", "otter" or both.
     answers : bool, optional
         Compute the answer sheets; this runs nano for every student.
+    alike : bool, optional
+        Allow students with the same parameters, as for exercises of a lesson, which have few variants.
 
     Returns
     -------
@@ -61,7 +64,8 @@ def make_assignment(
     Raises
     ------
     ArgumentError
-        If there are no questions, two define the same name, or two students would have all parameters equal.
+        If there are no questions, two define the same name, or two students would have all parameters equal
+        and ``alike`` is not set.
     FileError
         If the roster cannot be read.
     """
@@ -76,7 +80,8 @@ def make_assignment(
     course = Course(out)
     secret = read_secret(course.folder / "secret.key", create=True)
     drawn = {student.id: parameters_of(made, secret, student.id) for student in students}
-    _need_variants(drawn)
+    if not alike:
+        _need_variants(drawn)
     course.save(made)
     for student in students:
         _write_handout(course, made, student, drawn[student.id])
