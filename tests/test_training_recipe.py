@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from latentkit.errors import ArgumentError, ModelError
 from latentkit.models.stored.checkpoint import read_module, write_module
 from latentkit.training import precision, recipe
-from latentkit.training.data import Batch, Mixture, TokenSource
+from latentkit.training.data import IGNORED, Batch, Mixture, TokenSource
 from latentkit.training.precision import has_bfloat16, uses_bfloat16
 from latentkit.training.schedule import draw_early_iterations, draw_iterations, mean_recurrence_at, rate_at
 from latentkit.training.settings import Settings
@@ -137,6 +138,18 @@ def test_a_run_multiplies_in_what_the_machine_has(uses, monkeypatch):
     run.module.lm_head.register_forward_hook(lambda module, given, logits: seen.append(logits.dtype))
     recipe.learn(run, _mixture().batch(0))
     assert seen == [torch.bfloat16 if uses else torch.float32]
+
+
+def test_every_row_with_labels_counts_the_same_in_the_loss():
+    module = recipe.start(MICRO, device="cpu").module
+    latent = torch.randn(3, LENGTH, module.config.n_embd, generator=torch.Generator().manual_seed(0))
+    labels = torch.full((3, LENGTH), IGNORED)
+    labels[0] = 5  # prose has a label at each position, problems have few
+    labels[1, 7] = 9
+    logits = module.lm_head(latent).float()
+    rows = [F.cross_entropy(logits[i], labels[i], ignore_index=IGNORED) for i in (0, 1)]
+    found = recipe.loss_of(module, latent, labels)
+    torch.testing.assert_close(found, (rows[0] + rows[1]) / 2)
 
 
 def test_an_early_readout_adds_its_weighted_gradient_from_a_quarter_of_the_rows(monkeypatch):

@@ -98,7 +98,8 @@ def _vocabulary(tokenizer: dict[str, Any]) -> dict[str, Any]:
     ids: dict[str, int] = model["vocab"]
     special = {token["content"]: token["id"] for token in tokenizer["added_tokens"] if token["special"]}
     tokens = [""] * (max((*ids.values(), *special.values())) + 1)
-    for text, number in ids.items():
-        tokens[number] = text
+    for text in ids.keys() - special.keys():
+        tokens[ids[text]] = text
     merges = [(ids[left], ids[right], ids[left + right]) for left, right in model["merges"]]
-    return {"tokens": tokens, "merges": merges, "special": special}
+    whole = bool(model.get("ignore_merges"))  # a word that is a token is not built from its parts
+    return {"tokens": tokens, "merges": merges, "special": special, "whole": whole}

@@ -178,6 +178,24 @@ class Huginn(nn.Module):
         ForwardOutput
             Mean cross-entropy in nats (None without labels) and logits [batch, token, vocab], float32.
         """
+        latent = self.latent(
+            token_ids, iterations=iterations, grad_iterations=grad_iterations, initial_state=initial_state
+        )
+        logits = self.lm_head(latent).float()
+        if labels is None:
+            return ForwardOutput(None, logits)
+        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+        return ForwardOutput(loss, logits)
+
+    def latent(
+        self,
+        token_ids: Int[Tensor, "batch token"],
+        *,
+        iterations: int,
+        grad_iterations: int = 0,
+        initial_state: Float[Tensor, "batch token hidden"] | None = None,
+    ) -> Float[Tensor, "batch token hidden"]:
+        """Run prelude, core and coda as `forward` does; return the input of the head."""
         if not 0 <= grad_iterations <= iterations:
             raise ArgumentError(
                 f"grad_iterations is {grad_iterations} and iterations is {iterations}; "
@@ -189,11 +207,7 @@ class Huginn(nn.Module):
         for i in range(iterations):
             with torch.no_grad() if i < iterations - grad_iterations else nullcontext():
                 state = self.iterate(state, embedding, rope)
-        logits = self.lm_head(self.read_out(state, rope)).float()
-        if labels is None:
-            return ForwardOutput(None, logits)
-        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-        return ForwardOutput(loss, logits)
+        return self.read_out(state, rope)
 
 
 def random_state(config: HuginnConfig, like: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -14,19 +14,20 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.stored.checkpoint import write_module
-from latentkit.problems.facts.table import names, single_words
+from latentkit.problems.facts.table import answers, names, single_words
 from latentkit.problems.generator import every_pair
 from latentkit.problems.kinds import KINDS, TRAINED_KINDS
 from latentkit.training import corpus
 from latentkit.training.data import Mixture, Source, TaskSource, open_source
 from latentkit.training.recipe import train
 from latentkit.training.settings import SIZES, Settings
-from latentkit.training.tokenizer import FILES, load_tokenizer, save_tokenizer, train_tokenizer
+from latentkit.training.tokenizer import FILES, load_tokenizer, save_tokenizer, train_tokenizer, with_words
 from latentkit.training.transplant import with_tokenizer
 
 __all__ = ["main"]
 
 NANO = Path(__file__).resolve().parents[1] / "models" / "nano"
+_WITH_ANSWERS = 4736  # a multiple of 64
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--kinds", help="kinds of problems, separated by commas; one named twice is drawn twice as often")
     add("--harder-every", type=int, default=0, metavar="STEPS",
         help="let problems begin with one step and allow one more every so many training steps")  # fmt: skip
-    add("--tokenizer", default="nano", help="'nano', 'new' (trained on the data), or a folder")
+    add(
+        "--tokenizer",
+        default="nano",
+        help="'nano', 'nano-answers' (with "
+        "one token for each short answer about facts), 'new' (trained on the data), or a folder",
+    )
     add("--init", help="start from the weights of 'nano' or of a model folder; a tokenizer that differs "
         "from its own gets an embedding made from its rows")  # fmt: skip
     add("--seed", type=int, default=0)
@@ -135,6 +141,8 @@ def _further(entries: Sequence[str]) -> dict[str, Any]:
 
 
 def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
+    if choice == "nano-answers":
+        return with_words(load_tokenizer(NANO), answers(), most=_WITH_ANSWERS)
     if choice != "new":
         return load_tokenizer(NANO if choice == "nano" else choice)
     kept = folder / "tokenizer"

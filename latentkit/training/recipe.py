@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from latentkit.errors import ModelError
 from latentkit.models.config import HuginnConfig
 from latentkit.models.huginn import Huginn, init_weights, random_state
-from latentkit.models.stored.checkpoint import read_module
-from latentkit.training.data import Batch, Mixture
+from latentkit.training.data import IGNORED, Batch, Mixture
 from latentkit.training.muon import Muon
 from latentkit.training.precision import uses_bfloat16
 from latentkit.training.schedule import draw_early_iterations, draw_iterations, rate_at
@@ -163,7 +163,7 @@ def make_optimizers(module: Huginn, settings: Settings) -> list[torch.optim.Opti
 
 
 def learn(run: Run, batch: Batch) -> float:
-    """Do one training step and return its loss in nats per token that enters the loss."""
+    """Do one training step and return its loss in nats, as `loss_of`."""
     settings = run.settings
     iterations, with_gradient = draw_iterations(settings, run.step, run.progress)
     ids, labels = (part.to(run.device, non_blocking=True) for part in batch)
@@ -171,17 +171,17 @@ def learn(run: Run, batch: Batch) -> float:
     run.module.train()
     # No cache of casts: iterations with gradient must not reuse a cast made without gradient.
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.autocast, cache_enabled=False):
-        loss, _ = run.module(
-            ids, iterations=iterations, grad_iterations=with_gradient, initial_state=state, labels=labels
+        latent = run.module.latent(
+            ids, iterations=iterations, grad_iterations=with_gradient, initial_state=state
         )
-        assert loss is not None
+        loss = loss_of(run.module, latent, labels)
         total = loss
         if settings.early_readout:
             early = draw_early_iterations(settings, run.step, iterations)
-            some, _ = run.module(
-                ids[::EARLY_ROWS], iterations=early, grad_iterations=early,
-                initial_state=state[::EARLY_ROWS], labels=labels[::EARLY_ROWS],
-            )  # fmt: skip
+            latent = run.module.latent(
+                ids[::EARLY_ROWS], iterations=early, grad_iterations=early, initial_state=state[::EARLY_ROWS]
+            )
+            some = loss_of(run.module, latent, labels[::EARLY_ROWS])
             total = loss + settings.early_readout * some
     total.backward()
     nn.utils.clip_grad_norm_(run.module.parameters(), 1.0)
@@ -194,6 +194,19 @@ def learn(run: Run, batch: Batch) -> float:
     run.step += 1
     run.tokens += ids.numel()
     return float(loss.detach())
+
+
+def loss_of(module: Huginn, latent: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy in nats, averaged over the labels of each row, then over rows.
+
+    A row of problems has few labels, and prose has one at every position. With a plain mean over labels,
+    prose alone would determine the gradient. The head is applied only where there is a label.
+    """
+    asked = labels != IGNORED
+    logits = module.lm_head(latent[asked]).float()
+    each = F.cross_entropy(logits, labels[asked], reduction="none")
+    share = asked / asked.sum(dim=1, keepdim=True).clamp(min=1)
+    return (each * share[asked]).sum() / asked.any(dim=1).sum()
 
 
 def initial_state(settings: Settings, step: int, shape: tuple[int, ...]) -> Tensor:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -72,6 +73,44 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4096) -> Tokenize
         special_tokens=[(BEGIN_TEXT, tokenizer.token_to_id(BEGIN_TEXT))],
     )
     return tokenizer
+
+
+def with_words(tokenizer: Tokenizer, words: Iterable[str], *, most: int) -> Tokenizer:
+    """Return a tokenizer with further words as tokens; all other text keeps its token ids.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        From `train_tokenizer`.
+    words : iterable of str
+        Each word of each text becomes a token, together with the space before it.
+    most : int
+        Size of the vocabulary at which further words are left out.
+
+    Returns
+    -------
+    tokenizers.Tokenizer
+        The new entries follow the special tokens. They are found by comparison with whole words
+        (``ignore_merges``), so they need no merges, and words that only contain them stay as they were.
+
+    Examples
+    --------
+    >>> short = train_tokenizer(["aaaa bbbb " * 9], vocab_size=266)
+    >>> longer = with_words(short, [" Paris"], most=300)
+    >>> longer.encode(" Paris", add_special_tokens=False).ids == [short.get_vocab_size()]
+    True
+    >>> longer.encode(" Parisian").ids == short.encode(" Parisian").ids
+    True
+    """
+    content: dict[str, Any] = json.loads(tokenizer.to_str())
+    content["model"]["ignore_merges"] = True
+    entries: dict[str, int] = content["model"]["vocab"]
+    entries |= {token["content"]: token["id"] for token in content["added_tokens"]}
+    for text in words:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text):  # type: ignore[union-attr]
+            if len(entries) < most:
+                entries.setdefault(word, len(entries))
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, *, context_length: int = 1024) -> None:

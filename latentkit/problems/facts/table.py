@@ -9,6 +9,7 @@ contains one of them (``neighbour``). Accents are left out, as in much of the co
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from latentkit.errors import LatentkitError
 
-__all__ = ["Relation", "names", "relations", "single_words"]
+__all__ = ["Relation", "answers", "names", "relations", "single_words"]
 
 # craft of a work: the relation from the work to its maker
 MAKERS = {
@@ -96,6 +97,16 @@ def single_words() -> list[str]:
     ends = {value for r in relations() if r.target in ("end", "land") for value in r.pairs.values()}
     lands = {name for r in relations() if r.source == "land" for name in r.pairs}
     return sorted(ends | lands)
+
+
+def answers() -> list[str]:
+    """Return short answers as they stand in plain text and, without the space, in a chat.
+
+    First those of `single_words`, then the birthplaces, the most frequent first.
+    """
+    (born,) = (relation for relation in relations() if relation.name == "birthplace")
+    places = sorted(Counter(born.pairs.values()).items(), key=lambda place: (-place[1], place[0]))
+    return [space + word for word in (*single_words(), *(name for name, _ in places)) for space in (" ", "")]
 
 
 def _relation(

@@ -5,6 +5,7 @@
  * @property {string[]} tokens each token in the byte-level alphabet, by id
  * @property {[number, number, number][]} merges ids of two parts and of the whole, in order of priority
  * @property {Record<string, number>} special text and id of each special token
+ * @property {boolean} [whole] whether a word that is a token is taken as it is, without merges
  */
 
 // The pattern of `latentkit.training.tokenizer`, in JavaScript's words: a word takes the space before it along, a
@@ -38,6 +39,8 @@ export class Tokenizer {
     this.merges = new Map(
       vocabulary.merges.map(([left, right, whole], rank) => [left * 65536 + right, [rank, whole]]),
     );
+    /** @type {Map<string, number>} ids of the tokens that a whole word is compared with, by their bytes */
+    this.words = new Map(vocabulary.whole ? this.bytes.map((bytes, id) => [key(bytes), id]) : []);
     const texts = [...this.special.keys()].sort((a, b) => b.length - a.length).map(escaped);
     this.specialPattern = new RegExp(`(${texts.join("|")})`, "u");
   }
@@ -86,7 +89,10 @@ export class Tokenizer {
   /** @param {string} text */
   encodePlain(text) {
     const encoder = new TextEncoder();
-    return (text.match(PATTERN) ?? []).flatMap((word) => this.merged(encoder.encode(word)));
+    return (text.match(PATTERN) ?? []).flatMap((word) => {
+      const bytes = encoder.encode(word);
+      return this.words.get(key(bytes)) ?? this.merged(bytes);
+    });
   }
 
   /**
@@ -164,6 +170,11 @@ function isText(strict, bytes) {
 /** @param {string} text */
 function escaped(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+/** @param {Uint8Array} bytes */
+function key(bytes) {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 /** The byte-level alphabet of GPT-2: printable Latin-1 stands for itself, the rest follows from U+0100 on. */
