@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 from wasmtime import wat2wasm
 
 import latentkit as lk
@@ -20,6 +21,8 @@ from latentkit.explorer import packing
 from latentkit.explorer.packing import pack_model
 from latentkit.models.config import HuginnConfig
 from latentkit.run.prompting import encode
+from latentkit.training.cli import NANO
+from latentkit.training.tokenizer import load_tokenizer, save_tokenizer, with_words
 
 DRIVER = Path(__file__).parent / "javascript" / "engine_driver.js"
 KEPT = (0, 1, 2, 4, 16, 64)
@@ -132,6 +135,19 @@ def test_texts_of_all_kinds_have_the_ids_of_python(model, block, count):
         t for t, found in zip(given, results, strict=True) if found["ids"] != encode(model.tokenizer, t)
     ]
     assert differing == []
+
+
+def test_a_word_that_is_a_token_is_found_as_a_whole(model, tmp_path):
+    longer = with_words(load_tokenizer(NANO), [" Paris", "Paris", " pound sterling"], most=4200)
+    save_tokenizer(longer, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    block = tmp_path / "block"
+    other = SimpleNamespace(name="other", config=model.config, module=model.module, tokenizer=tokenizer)
+    block.write_bytes(pack_model(other))
+    given = ["x Paris", "Paris Parisian", "1 pound sterling<|end_turn|>", *texts(50)]
+    found = [result["ids"] for result in run(block, [{"prompt": text} for text in given])]
+    assert found == [encode(tokenizer, text) for text in given]
+    assert found[0][-1] == model.vocab_size
 
 
 def test_states_and_logits_are_those_of_python(block, asked):
