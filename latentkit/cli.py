@@ -30,6 +30,8 @@ NANO_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_c
 # lessons need no network; users can change it in JupyterLab's settings.
 LAB_DEFAULTS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
+WITHOUT_PARSER = {"lab", "reset", "doctor"}  # commands that read their few arguments themselves
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
@@ -56,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="arguments of the command")
     words = sys.argv[1:] if argv is None else list(argv)
     arguments = parser.parse_args(words or ["--help"])
+    if arguments.command in WITHOUT_PARSER and arguments.rest in (["-h"], ["--help"]):
+        print(COMMANDS[arguments.command].__doc__)
+        return 0
     try:
         return COMMANDS[arguments.command](arguments.rest)
     except LatentkitError as error:
@@ -115,7 +120,7 @@ class Finding:
 
 
 def _doctor(argv: list[str]) -> int:
-    """Check this computer; `--students 30` checks whether it serves a class."""
+    """Check this computer; `latentkit doctor --students 30` checks whether it serves a class."""
     students = _students(argv)
     findings = [
         _python(),

@@ -331,6 +331,14 @@ def _diagnosis(capsys, subject):
     return next((row[0], row[2]) for row in rows if row[1:2] == [subject])
 
 
+@pytest.mark.parametrize("command", ["lab", "reset", "doctor"])
+def test_each_command_says_how_to_call_it(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, "--help"]) == 0
+    assert f"latentkit {command} " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_doctor_finds_no_problem_in_this_environment(capsys):
     status = cli.main(["doctor"])
     assert (status, capsys.readouterr().out.splitlines()[-1]) == (0, "All is well.")
