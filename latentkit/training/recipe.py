@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 from latentkit.errors import ModelError
 from latentkit.models.config import HuginnConfig
 from latentkit.models.huginn import Huginn, init_weights, random_state
+from latentkit.models.stored.checkpoint import read_module
 from latentkit.training.data import IGNORED, Batch, Mixture
 from latentkit.training.muon import Muon
 from latentkit.training.precision import uses_bfloat16
@@ -183,7 +184,7 @@ def learn(run: Run, batch: Batch) -> float:
             )
             some = loss_of(run.module, latent, labels[::EARLY_ROWS])
             total = loss + settings.early_readout * some
-    total.backward()
+    total.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.module.parameters(), 1.0)
     factor = rate_at(settings, run.progress)
     for optimizer in run.optimizers:

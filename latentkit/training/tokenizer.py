@@ -107,7 +107,7 @@ def with_words(tokenizer: Tokenizer, words: Iterable[str], *, most: int) -> Toke
     entries: dict[str, int] = content["model"]["vocab"]
     entries |= {token["content"]: token["id"] for token in content["added_tokens"]}
     for text in words:
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text):  # type: ignore[union-attr]
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text):
             if len(entries) < most:
                 entries.setdefault(word, len(entries))
     return Tokenizer.from_str(json.dumps(content))
