@@ -23,6 +23,7 @@ __all__ = ["Estimate", "estimate"]
 _FEW, _MORE = 1, 6  # sizes of the probes
 _LEAST_POWER = 8  # power iterations that `run_local_contraction` needs
 _REPEATS = 3  # the fastest of these counts
+_CHEAP = 1.5  # ratio of two probes below which the larger one gets half of all layers
 _LONG = 1.0  # seconds; a probe that takes longer is not repeated
 _LAYERS = {"run_layer_effect", "run_layer_lens", "run_layer_difference"}
 _ITERATIONS = {
@@ -140,6 +141,9 @@ def _of_layers(run: Callable[..., Any], model: Any, prompt: Any, options: Option
 
     sizes = sorted({min(size, len(layers)) for size in (_FEW, _MORE)})
     seconds = _fastest([probe(size) for size in sizes])
+    if len(sizes) == 2 and seconds[1] < _CHEAP * seconds[0]:  # a layer costs less than the noise
+        sizes[1] = max(sizes[1], len(layers) // 2)
+        seconds[1] = _seconds(probe(sizes[1]))
     return count * _extrapolated([(1, size) for size in sizes], seconds, (1, len(layers)))
 
 
