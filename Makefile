@@ -5,7 +5,7 @@
 #   make lab ARGS="--port=8889"   the same, with options for JupyterLab
 #   make test                     every check that a change has to pass
 #   make test ARGS="-k faust"     the same, with options for pytest
-#   make test-slow                longer repetitions of some of these checks, such as every lesson in a browser
+#   make test-slow                every lesson, and longer repetitions of some of these checks
 #   make lint                     the checks that take seconds
 #   make notebooks                build and run the .ipynb of every lesson from its .py
 #   make book                     build the site: runs/book/html/index.html

@@ -36,7 +36,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("latentkit")
 
 
-LONG_LESSONS = {"06_when_to_stop.ipynb", "08_a_thousand_prompts.ipynb", "11_a_family_of_loops.ipynb"}
+QUICK_LESSONS = {"00_start_here.ipynb", "01_iterative_decoding.ipynb"}  # the others are slow tests
 
 
 class FileScheduling(LoadScopeScheduling):
@@ -56,7 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that both processes end at about the same time."""
     for item in items:
-        if item.path.name in LONG_LESSONS:
+        if item.path.suffix == ".ipynb" and item.path.name not in QUICK_LESSONS:
             item.add_marker("slow")
     items.sort(key=lambda item: _rank(item.path))  # stable: the order within a file stays
 

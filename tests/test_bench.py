@@ -32,6 +32,7 @@ def test_the_table_groups_by_machine_and_names_what_is_missing() -> None:
     assert f"Not measured here: {', '.join(others)}." in text
 
 
+@pytest.mark.slow
 def test_a_brief_run_says_its_rows_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

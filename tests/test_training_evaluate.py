@@ -49,6 +49,7 @@ def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model, 
     assert cost == pytest.approx({1: expected, 3: expected})
 
 
+@pytest.mark.slow
 def test_zeroing_one_weight_of_nano_changes_the_figures_of_its_card(text, monkeypatch):
     monkeypatch.setattr(accuracy, "STEPS", {"composition": (1, 2), "addition": (None,)})
     monkeypatch.setattr(evaluate, "EXCERPTS", range(20_000, 20_001))

@@ -355,6 +355,7 @@ NEEDED = ("sympy", "mpmath", "networkx", "jinja2", "markupsafe", "filelock", "fs
           "packaging", "yaml", "httpx", "requests", "_distutils_hack")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_training_runs_where_nothing_but_its_few_packages_is_installed(tmp_path):
     from importlib.metadata import packages_distributions
 

@@ -14,6 +14,7 @@ from latentkit.errors import ArgumentError
 __all__ = ["activation_bytes", "free_memory", "needed_memory", "readout_bytes", "refuse_beyond_memory"]
 
 _FEWER = "Ask for fewer iterations, a shorter prompt, readout_top=0 or keep_states=False."
+_GROWTH = 5 << 19  # bytes: the process and its libraries grow by 2 to 4 MiB in a run, whatever its size
 _only_asked: ContextVar[bool] = ContextVar("only_asked", default=False)
 
 
@@ -30,7 +31,11 @@ def free_memory(device: torch.device) -> int:
 
 
 def refuse_beyond_memory(needed: int, device: torch.device, what: str, advice: str = _FEWER) -> None:
-    """Refuse work that needs more bytes than are free on the device."""
+    """Refuse work that needs more bytes than are free on the device.
+
+    What the process itself grows by is added to ``needed``.
+    """
+    needed += _GROWTH
     if _only_asked.get():
         raise _Needed(needed)
     free = free_memory(device)
