@@ -50,25 +50,24 @@ def test_bfloat16_weights_are_loaded_as_asked(folder: Path) -> None:
     assert model.dtype == torch.bfloat16
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torchao") is None, reason="torchao is not installed")
-def test_weights_of_8_bits_change_little(folder: Path) -> None:
-    plain, small = (lk.load_model(folder, device="cpu", bits=bits) for bits in (None, 8))
-    assert provenance(small)["quantised"] == "8 bits"
+@pytest.mark.parametrize(("bits", "tolerance"), [(8, 0.05), (4, 0.5)])
+def test_weights_of_few_bits_change_little(folder: Path, bits: int, tolerance: float) -> None:
+    if not any(importlib.util.find_spec(name) for name in placement.QUANTISING[bits]):
+        pytest.skip(f"{' or '.join(placement.QUANTISING[bits])} is not installed")
+    plain, small = (lk.load_model(folder, device="cpu", bits=each) for each in (None, bits))
+    assert provenance(small)["quantised"] == f"{bits} bits"
     one, two = (
         lk.run_layer_lens(each, PROMPT, continuation=[6, 7], progress=False) for each in (plain, small)
     )
     assert not np.array_equal(one.kl, two.kl)
-    np.testing.assert_allclose(one.kl, two.kl, atol=0.05)
+    np.testing.assert_allclose(one.kl, two.kl, atol=tolerance)
 
 
 def test_a_missing_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement, "_installed", lambda _: False)
     with pytest.raises(ModelError) as raised:
         lk.load_model(folder, bits=8)
-    assert str(raised.value) == (
-        "bits=8 needs torchao, or bitsandbytes on a GPU. Install one of them, for example with: pip install "
-        "torchao"
-    )
+    assert str(raised.value) == ("bits=8 needs torchao or bitsandbytes. Install it with: pip install torchao")
     with pytest.raises(
         ModelError, match=r"^device_map= needs accelerate\. Install it with: pip install accel"
     ):

@@ -89,8 +89,8 @@ def load_model(
         For a causal language model that does not fit on one device: ``"auto"`` spreads its weights over GPUs,
         memory and disk, with accelerate; a mapping from the names of modules to devices, as for transformers.
     bits : int, optional
-        8 or 4: quantise the weights of a causal language model while it is loaded, with torchao, or with
-        bitsandbytes on a GPU, whichever is installed.
+        8 or 4: quantise the weights of a causal language model while it is loaded. 8 bits need torchao or
+        bitsandbytes, 4 bits need bitsandbytes.
 
     Returns
     -------

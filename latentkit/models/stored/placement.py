@@ -11,6 +11,10 @@ from latentkit.errors import ArgumentError, ModelError
 
 __all__ = ["Placement"]
 
+#: Packages that quantise weights to 8 or 4 bits, the preferred one first. torchao's weights of 4 bits would
+#: need a GPU and a further package.
+QUANTISING = {8: ("torchao", "bitsandbytes"), 4: ("bitsandbytes",)}
+
 Devices = str | Mapping[str, int | str]
 
 
@@ -23,7 +27,7 @@ class Placement:
     device_map : str or mapping, optional
         As for transformers, such as "auto"; needs accelerate.
     bits : int, optional
-        8 or 4; needs torchao, or bitsandbytes on a GPU.
+        8 or 4; needs one of the packages in `QUANTISING`.
     """
 
     device_map: Devices | None = None
@@ -51,10 +55,10 @@ class Placement:
                 raise ArgumentError("device_map and device are given. Pass one of them.")
             if not _installed("accelerate"):
                 raise ModelError("device_map= needs accelerate. Install it with: pip install accelerate")
-        if self.bits is not None and not (_installed("torchao") or _installed("bitsandbytes")):
+        if self.bits is not None and not any(map(_installed, QUANTISING[self.bits])):
             raise ModelError(
-                f"bits={self.bits} needs torchao, or bitsandbytes on a GPU. Install one of them, for example "
-                "with: pip install torchao"
+                f"bits={self.bits} needs {' or '.join(QUANTISING[self.bits])}. Install it with: "
+                f"pip install {QUANTISING[self.bits][0]}"
             )
 
     def arguments(self) -> dict[str, Any]:
@@ -68,11 +72,12 @@ class Placement:
 
 
 def _quantisation(bits: int) -> Any:
-    if _installed("torchao"):
-        from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig
+    package = next(name for name in QUANTISING[bits] if _installed(name))
+    if package == "torchao":
+        from torchao.quantization import Int8WeightOnlyConfig
         from transformers import TorchAoConfig
 
-        return TorchAoConfig(Int8WeightOnlyConfig() if bits == 8 else Int4WeightOnlyConfig())
+        return TorchAoConfig(Int8WeightOnlyConfig())
     from transformers import BitsAndBytesConfig
 
     config: Any = BitsAndBytesConfig
