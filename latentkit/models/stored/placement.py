@@ -11,8 +11,8 @@ from latentkit.errors import ArgumentError, ModelError
 
 __all__ = ["Placement"]
 
-#: Packages that quantise weights to 8 or 4 bits, the preferred one first. torchao's weights of 4 bits would
-#: need a GPU and a further package.
+#: Packages that quantise weights to 8 or 4 bits, the preferred one first. torchao needs a further package
+#: (mslk) for 4 bits.
 QUANTISING = {8: ("torchao", "bitsandbytes"), 4: ("bitsandbytes",)}
 
 Devices = str | Mapping[str, int | str]

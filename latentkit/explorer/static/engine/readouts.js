@@ -21,7 +21,7 @@ const POWERS = Float64Array.from({ length: 1080 }, (_, n) => 2 ** -n);
 
 /**
  * Exponential of a number that is not positive: 2⁻ⁿ · eʳ with |r| ≤ ln 2 / 2, where seven terms of the series
- * leave an error of 5e-9 of the value. Three times as fast as `Math.exp`.
+ * leave an error of 5e-9 of the value. It costs less than `Math.exp`, which readouts call for every token.
  * @param {number} x
  */
 export function expOfNegative(x) {
