@@ -524,6 +524,7 @@ def _forbid_dialogs(page: Page) -> list[str]:
     return seen
 
 
+@pytest.mark.slow
 def test_the_live_widget_follows_keys_links_and_python_and_two_do_not_disturb_each_other(lab, browser):
     _write(lab, "explorer.ipynb", LIVE)
     with running(lab, browser, "explorer.ipynb") as page:

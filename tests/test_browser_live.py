@@ -376,6 +376,7 @@ def test_what_cannot_run_is_said_in_words(opened):
     assert run(opened, "Hi", Iterations="4", Seed="0").startswith("Done. ")
 
 
+@pytest.mark.slow
 def test_hostile_text_never_runs(browser, model, tmp_path):
     other = lk.load_model("nano")
     other.name = HOSTILE
@@ -514,6 +515,7 @@ def test_no_task_of_the_page_takes_long_while_the_model_runs(browser, path):
 # The tour
 
 
+@pytest.mark.slow
 def test_the_tour_compares_predictions_with_what_happens(browser, model, tmp_path):
     path = lk.save_live_html(model, tmp_path / "guided.html", guided=True)
     with live_page(browser, path) as page:

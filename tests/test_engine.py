@@ -150,6 +150,7 @@ def test_a_word_that_is_a_token_is_found_as_a_whole(model, tmp_path):
     assert found[0][-1] == model.vocab_size
 
 
+@pytest.mark.slow
 def test_states_and_logits_are_those_of_python(block, asked):
     results = run(block, asked)
     assert [found["ids"] for found in results] == [each["ids"] for each in asked]

@@ -148,6 +148,7 @@ def test_chatml_turns_end_an_answer() -> None:
     assert stop_ids(Vocabulary()) == {1, 3}
 
 
+@pytest.mark.slow
 def test_what_is_made_with_a_local_model_does_not_show_where_it_lies(tmp_path: Path) -> None:
     place = tmp_path / "private-place"
     folder = place / "my-model"
