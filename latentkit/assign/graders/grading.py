@@ -230,37 +230,56 @@ def _graded(student: str, question: str, part: str, of: float, message: str) -> 
 
 
 def _with_otter(course: Course, made: Assignment, files: Mapping[str, Path], limit: float) -> Rows:
+    """Run otter for each notebook; once more where no test ran, as when a kernel does not start."""
     rows: Rows = []
-    autograder = str(course.path("otter", made.name, "autograder.zip").resolve())
     for student, path in files.items():
-        with TemporaryDirectory(prefix="latentkit-otter-") as folder:
-            arguments = [
-                "run",
-                "--autograder",
-                autograder,
-                "--output-dir",
-                folder,
-                "--no-logo",
-                str(path.resolve()),
-            ]
-            environment = {**os.environ, **grading_environment(course, made.name, student)}
+        for attempts_left in (1, 0):
             try:
-                run_tool("otter", arguments, cwd=folder, env=environment, timeout=limit)
-                tests = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))["tests"]
-            except (LatentkitError, subprocess.TimeoutExpired, OSError, ValueError) as error:
-                rows += _nothing(made, student, f"otter could not grade this notebook: {error}")
-                continue
-        rows += _otter_rows(made, student, tests)
+                tests = _otter_tests(course, made, student, path, limit)
+            except subprocess.TimeoutExpired:
+                rows += _nothing(made, student, f"The notebook ran for more than {limit:g} s.")
+                break
+            except (LatentkitError, OSError, ValueError, KeyError) as error:
+                if not attempts_left:
+                    rows += _nothing(made, student, f"otter could not grade this notebook: {error}")
+            else:
+                rows += _otter_rows(made, student, tests)
+                break
     return rows
 
 
-def _otter_rows(made: Assignment, student: str, tests: Sequence[Mapping[str, Any]]) -> Rows:
-    """Return a row per part from otter's results, which have one entry per test file."""
+def _otter_tests(
+    course: Course, made: Assignment, student: str, path: Path, limit: float
+) -> dict[str, Mapping[str, Any]]:
+    """Return otter's results by the name of the test; raise if otter ran none of the tests."""
+    autograder = str(course.path("otter", made.name, "autograder.zip").resolve())
+    environment = {**os.environ, **grading_environment(course, made.name, student)}
+    with TemporaryDirectory(prefix="latentkit-otter-") as folder:
+        arguments = [
+            "run",
+            "--autograder",
+            autograder,
+            "--output-dir",
+            folder,
+            "--no-logo",
+            str(path.resolve()),
+        ]
+        run_tool("otter", arguments, cwd=folder, env=environment, timeout=limit)
+        tests = json.loads(Path(folder, "results.json").read_text(encoding="utf-8"))["tests"]
     by_name = {test.get("name"): test for test in tests}
+    wanted = {otter_name(question.id, part.name) for question in made.questions for part in question.parts}
+    if not wanted & set(by_name):
+        said = " ".join(str(test.get("output", "")) for test in tests).split()
+        raise LatentkitError(f"none of its tests ran. {' '.join(said)[-300:]}".rstrip())
+    return by_name
+
+
+def _otter_rows(made: Assignment, student: str, tests: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Return a row per part from otter's results, which have one entry per test file."""
     rows: Rows = []
     for question in made.questions:
         for part in question.parts:
-            test = by_name.get(otter_name(question.id, part.name), {})
+            test = tests.get(otter_name(question.id, part.name), {})
             passed = test.get("score", 0) == part.points
             message = "" if passed else _otter_message(str(test.get("output", "")))
             rows.append(_graded(student, question.id, part.name, part.points, message))
