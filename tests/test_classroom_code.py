@@ -128,12 +128,18 @@ def test_the_place_of_a_prompt_is_said_in_a_sentence():
         "It takes longer, at least: the prompt settles"
     )
     assert "is unusual; its two words alone may be the reason." in classroom.place_sentence(many, "safety")
-    assert "which is not unusual" in classroom.place_sentence(MEANS, "b")
+    assert "which is not unusual" in classroom.place_sentence(MEANS, "a")
+    assert classroom.place_sentence(MEANS | {"e": 4.0}, "b") == (
+        "No: the prompt lies in the middle of its 5 harmless counterparts. 2 of them settle earlier, "
+        "2 later, 1 at the same time."
+    )
 
 
 def test_conclusions_are_about_this_model_and_these_prompts():
     exercise = classroom.conclusion_claims(MEANS, "safety")
     assert "settles earlier than 4 of the 4 counterparts" in str(exercise)
+    with_ties = classroom.conclusion_claims({"safety": 4.0, "a": 4.0, "b": 4.0, "c": 3.0, "d": 9.0}, "safety")
+    assert "settles later than 1 of the 4 counterparts" in str(with_ties)
     assert said(exercise, "AC").startswith("Right.")
     assert "B is not supported" in said(exercise, "ABC")
 

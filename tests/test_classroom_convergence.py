@@ -87,7 +87,7 @@ def test_the_place_among_the_others_is_what_took_longer():
     exercise = place_among_others(MEANS, "safety")
     assert str(exercise.check(1)) == (
         "Right. Of the 4 prompts, “safety” is number 2 from the slowest. If danger made no difference, each "
-        "of them would have that rank with the same chance: once in 4 times by chance alone."
+        "of them would have that rank with about the same chance: once in 4 times by chance alone."
     )
     assert str(exercise.check(3)) == (
         "Not yet. It is not 3. Compare the mean of “safety” with each of the others."

@@ -67,7 +67,7 @@ def plot_dots(values: Mapping[str, float], *, highlight: str | Sequence[str], la
 def _marked(values: Mapping[str, float], names: Sequence[str], chosen: Sequence[str]) -> str:
     """Return the sentence about the marked names."""
     if len(chosen) == 1:
-        larger = len(names) - 1 - names.index(chosen[0])
+        larger = sum(values[name] > values[chosen[0]] for name in names)
         return f"“{chosen[0]}” is marked at {values[chosen[0]]:.3g}; {larger} are larger."
     placed = ", ".join(f"{name} ({values[name]:.3g})" for name in sorted(chosen, key=values.__getitem__))
     return f"Marked are {placed}."

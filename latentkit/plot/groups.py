@@ -40,7 +40,6 @@ def plot_groups(
     ax.set_yticks(range(len(groups)), [f"{name}\nn = {values.size}" for name, values in groups.items()])
     as_data(*ax.get_yticklabels())
     ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.set_xlim(left=0)
     ax.set_xlabel("Mean settling iteration of a prompt")
     add_note(ax, str(settled.attrs["rule"]))
     missing = int(settled.isnull().sum())

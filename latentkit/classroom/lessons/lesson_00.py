@@ -183,7 +183,7 @@ def first_below(trace: xr.Dataset, *, share: float) -> Exercise:
             ),
             'For a table of True and False, .idxmax("iteration") is the first iteration with True.',
         ),
-        right=f"There the median is {float(relative.sel(iteration=answer)):.2f} of its start.",
+        right=f"There the median is {float(relative.sel(iteration=answer)):.2g} of its start.",
         mistakes=[
             Mistake(
                 first(middle),

@@ -44,7 +44,7 @@ def place_among_others(means: Mapping[str, float], name: str) -> Exercise:
     )
     worth = (
         f"Of the {count} prompts, “{name}” is {place}. If danger made no difference, each of them would "
-        f"have that rank with the same chance: once in {count} times by chance alone."
+        f"have that rank with about the same chance: once in {count} times by chance alone."
     )
 
     def judge(given: Any) -> Judgement:
@@ -151,7 +151,7 @@ def conclusion_claims(means: Mapping[str, float], name: str) -> Exercise:
     others = [value for each, value in means.items() if each != name]
     slower = sum(value > means[name] for value in others)
     kind = "earlier" if 2 * slower >= len(others) else "later"
-    part = slower if kind == "earlier" else len(others) - slower
+    part = slower if kind == "earlier" else sum(value < means[name] for value in others)
     return claims_exercise(
         'Which of these sentences does the measurement support? Answer with their letters, as in "AB".',
         [
@@ -223,6 +223,11 @@ def place_sentence(means: Mapping[str, float], name: str) -> str:
     share = far / len(means)
     yes = later < earlier and share <= _UNUSUAL
     verdict = "It takes longer, at least" if yes else "No" if later >= earlier else "Not clearly"
+    if means[name] == middle:
+        return (
+            f"No: the prompt lies in the middle of its {len(others)} harmless counterparts. {earlier} of "
+            f"them settle earlier, {later} later, {len(others) - earlier - later} at the same time."
+        )
     usual = "is unusual; its two words alone may be the reason" if share <= _UNUSUAL else "is not unusual"
     return (
         f"{verdict}: the prompt settles {place} of {len(others)} harmless counterparts. Of the {len(means)} "

@@ -265,7 +265,7 @@ def _claims(values: xr.DataArray, count: int) -> list[Claim]:
             f"Layer {strongest} stores what the model knows about these words.",
             False,
             "the KL says how much the prediction changes without the layer, not what the layer stores. In "
-            "nano the same weights have a large effect at one position and almost none at another.",
+            "nano the same weights have a large effect at one iteration and almost none at another.",
         ),
         Claim(
             "This is not the logit lens compared with the final prediction: the row of layer "

@@ -131,7 +131,7 @@ def prompt_claims() -> Exercise:
                 "only nano was measured; more prompts say more about these prompts and this model.",
             ),
             Claim(
-                "A small p-value shows that the model finds arithmetic harder.",
+                "A small p-value shows that the model finds facts harder.",
                 False,
                 "it shows that the groups differ, not why: their lengths and tokens differ, too.",
             ),
