@@ -9,8 +9,8 @@
 #   make lint                     the checks that take seconds
 #   make notebooks                build and run the .ipynb of every lesson from its .py
 #   make book                     build the site: runs/book/html/index.html
-#   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/both/model
-#   make nano-control CORPUS=folder  train the control, which has no loop, into runs/control/both/model
+#   make nano CORPUS=folder       train nano from the files of the corpus, into runs/nano/facts/model
+#   make nano-control CORPUS=folder  train the control, which has no loop, into runs/control/facts/model
 #   make bench                    measure every comparison; write benchmarks/RESULTS.md
 #   make constraints              rewrite constraints.txt from the versions that pip installs today
 #   make clean                    remove what these commands leave behind, .venv too
@@ -79,25 +79,31 @@ bench: $(VENV)/.test
 book: $(VENV)/.test
 	HF_HUB_OFFLINE=1 $(python) book/build.py runs/book
 
-# Three stages of 130 million tokens in all: a language, with few iterations; problems and facts of growing
-# difficulty; then both, with more iterations, while the learning rate falls. The injection is quiet from the first
-# token on. latentkit/training/LOG.md gives the reasons. A second call continues from the last checkpoint.
+# Five stages: a language; problems that grow harder; the same with a quieter injection; both while the learning rate
+# falls; then facts that chain, with fewer iterations on average and a second readout after 1 to 4 of them.
+# latentkit/training/LOG.md gives the reasons. A second call continues from the last checkpoint.
 train = OMP_WAIT_POLICY=PASSIVE $(python) -m latentkit.cli train --out runs/$(1)
 from = --tokenizer runs/$(1)/language/tokenizer --init runs/$(1)/$(2)/model
 text = --data $(CORPUS)/books.txt.xz=$(1) $(CORPUS)/docs.txt.xz=$(2) $(CORPUS)/math_chat.jsonl.xz=$(3) \
   $(CORPUS)/other_chat.jsonl.xz=$(4)
-problems = --tasks 0.9 --data $(CORPUS)/books.txt.xz=0.06 $(CORPUS)/other_chat.jsonl.xz=0.04 --harder-every 250 \
-  --kinds composition,composition,composition,composition,floors,sums,parity,sorting,$(most_asked)
-most_asked = addition,addition,addition,facts,facts,facts,facts
-every_stage = recurrence_ramp=0 shallow_share=0 early_readout=0.2 injection_scale=0.15 hold_injection=yes $(1) $(ARGS)
+hops = composition,composition,composition,composition,floors,sums,parity,sorting,addition,addition
+problems = --tasks 0.9 --data $(CORPUS)/books.txt.xz=0.06 $(CORPUS)/other_chat.jsonl.xz=0.04 --kinds $(hops)
+some_facts = facts,facts,facts,facts,facts,facts,facts,facts,composition,composition,addition,addition,addition
+others = sums,parity,floors,path,lookup,sorting
+held = --set injection_scale=$(1) hold_injection=yes shallow_share=0
 define stages
 	@test -n "$(CORPUS)" || { echo "Name the folder of the corpus: make $@ CORPUS=folder" >&2; exit 2; }
-	$(call train,$(1)/language) --tokenizer new --tokens 46000000 --tasks 0.1 $(call text,0.46,0.28,0.04,0.12) \
-	  --set mean_recurrence=3 backprop_depth=4 decay=0 warmup=0.004 other_rate=0.01 $(call every_stage,$(2))
-	$(call train,$(1)/problems) $(call from,$(1),language) --tokens 8000000 $(problems) \
-	  --set mean_recurrence=12 backprop_depth=8 decay=0 $(call every_stage,$(2))
-	$(call train,$(1)/both) $(call from,$(1),problems) --tokens 76000000 --tasks 0.28 $(call text,0.42,0.22,0.02,0.06) \
-	  --set mean_recurrence=12 backprop_depth=8 decay=1 warmup=0.004 $(call every_stage,$(2))
+	$(call train,$(1)/language) --tokenizer new --tokens 5000000 --tasks 0.22 $(call text,0.55,0.08,0.06,0.09) \
+	  --set injection_scale=0.7 recurrence_ramp=0.62 decay=0 $(2) $(ARGS)
+	$(call train,$(1)/problems) $(call from,$(1),language) --tokens 2500000 $(problems) --harder-every 120 \
+	  $(call held,0.35) recurrence_ramp=0.6 decay=0 $(2) $(ARGS)
+	$(call train,$(1)/quieter) $(call from,$(1),problems) --tokens 2000000 $(problems) --harder-every 40 \
+	  $(call held,0.15) recurrence_ramp=0 decay=0 $(2) $(ARGS)
+	$(call train,$(1)/both) $(call from,$(1),quieter) --tokens 7500000 --tasks 0.43 $(call text,0.44,0.03,0.04,0.06) \
+	  $(call held,0.15) recurrence_ramp=0 decay=0.6 $(2) $(ARGS)
+	$(call train,$(1)/facts) $(call from,$(1),both) --tokens 8400000 --tasks 0.6 --kinds $(some_facts),$(others) \
+	  $(call text,0.19,0.13,0.03,0.05) $(call held,0.15) recurrence_ramp=0 mean_recurrence=5 backprop_depth=5 \
+	  early_readout=0.2 warmup=0.01 matrix_rate=0.01 other_rate=0.003 decay=0.4 $(2) $(ARGS)
 endef
 nano: $(VENV)/.test
 	$(call stages,nano,)

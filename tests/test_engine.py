@@ -37,6 +37,9 @@ POOLS = (
 WORDS = (
     "the ",
     "The capital of France is ",
+    " Paris",
+    "Paris",
+    "euro",
     " can't",
     "we'LL",
     "\n\n",
@@ -138,13 +141,13 @@ def test_texts_of_all_kinds_have_the_ids_of_python(model, block, count):
 
 
 def test_a_word_that_is_a_token_is_found_as_a_whole(model, tmp_path):
-    longer = with_words(load_tokenizer(NANO), [" Paris", "Paris", " pound sterling"], most=4200)
+    longer = with_words(load_tokenizer(NANO), [" Lutetia", "Lutetia", " pieces of eight"], most=4800)
     save_tokenizer(longer, tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     block = tmp_path / "block"
     other = SimpleNamespace(name="other", config=model.config, module=model.module, tokenizer=tokenizer)
     block.write_bytes(pack_model(other))
-    given = ["x Paris", "Paris Parisian", "1 pound sterling<|end_turn|>", *texts(50)]
+    given = ["x Lutetia", "Lutetia Lutetian", "1 pieces of eight<|end_turn|>", *texts(50)]
     found = [result["ids"] for result in run(block, [{"prompt": text} for text in given])]
     assert found == [encode(tokenizer, text) for text in given]
     assert found[0][-1] == model.vocab_size

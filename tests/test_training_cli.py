@@ -32,7 +32,7 @@ def _run(text, out, *further):
 def test_what_the_command_writes_is_a_model_that_load_model_reads(text, tmp_path, capsys):
     assert _run(text, tmp_path / "run") == 0
     model = load_model(tmp_path / "run/model")
-    assert (model.hidden_size, model.vocab_size, model.context_length) == (32, 4096, 1024)
+    assert (model.hidden_size, model.vocab_size, model.context_length) == (32, 4736, 1024)
     assert model.dtype == torch.bfloat16
     assert model.tokenizer.decode(model.tokenizer.encode("the raven")) == "<|begin_text|>the raven"
     assert capsys.readouterr().out == (
@@ -128,14 +128,15 @@ def test_each_stage_of_the_recipe_is_a_run_that_follows_the_one_before(target):
     ]
     before = [None, *(f"{run.out}/model" for run in runs[:-1])]
     assert [run.init for run in runs] == before
-    assert [run.tokenizer for run in runs] == ["new", *[f"{runs[0].out}/tokenizer"] * 2]
-    assert 100e6 <= sum(run.tokens for run in runs) <= 160e6
+    assert [run.tokenizer for run in runs] == ["new", *[f"{runs[0].out}/tokenizer"] * 4]
+    assert 24e6 <= sum(run.tokens for run in runs) <= 28e6
     for run in runs:
         shares = [share for _, share in map(cli._share, run.data)]
         assert sum(shares) + run.tasks == pytest.approx(1)
         assert cli._kinds(run.kinds)
     settings = [Settings(tokens=run.tokens, **cli._further(run.set)) for run in runs]
-    assert {(each.loop, each.hold_injection) for each in settings} == {(target == "nano",) * 2}
+    assert {each.loop for each in settings} == {target == "nano"}
+    assert [each.hold_injection for each in settings] == [False, *[target == "nano"] * 4]
     one_shape = {(each.config.n_layers_in_recurrent_block, each.injection) for each in settings}
     assert one_shape == {(1 if target == "nano" else 8, "add")}
-    assert [each.decay for each in settings] == [0, 0, 1]
+    assert [each.decay for each in settings] == [0, 0, 0, 0.6, 0.4]

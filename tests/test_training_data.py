@@ -76,9 +76,10 @@ def test_a_digit_is_a_token_and_a_word_takes_its_space_along():
     ]
 
 
-def test_special_tokens_are_the_last_of_4096(transformers_tokenizer):
+def test_special_tokens_are_the_last_of_4096_and_whole_words_follow(transformers_tokenizer):
     assert transformers_tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS)) == list(range(4090, 4096))
-    assert len(transformers_tokenizer) == 4096
+    assert len(transformers_tokenizer) == 4096 + 640
+    assert transformers_tokenizer.tokenize("in Paris") == ["in", "ĠParis"]
     names = (
         transformers_tokenizer.bos_token,
         transformers_tokenizer.eos_token,

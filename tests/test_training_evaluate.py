@@ -45,7 +45,7 @@ def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_vocabulary(model, 
     starts = range(20_000, 900_001, 44_000)
     ids = [model.tokenizer.encode(text[i : i + 4000], add_special_tokens=False)[:256] for i in starts]
     size = sum(len(model.tokenizer.decode(row[1:]).encode()) for row in ids)
-    expected = 12 * 255 * len(starts) / size  # 4,096 entries: 12 bits a token
+    expected = np.log2(model.vocab_size) * 255 * len(starts) / size
     assert cost == pytest.approx({1: expected, 3: expected})
 
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from latentkit.errors import ArgumentError, nearest
 from latentkit.models.stored.checkpoint import write_module
-from latentkit.problems.facts.table import answers, names, single_words
+from latentkit.problems.facts.table import answers
 from latentkit.problems.generator import every_pair
 from latentkit.problems.kinds import KINDS, TRAINED_KINDS
 from latentkit.training import corpus
@@ -84,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--tokenizer",
         default="nano",
-        help="'nano', 'nano-answers' (with "
-        "one token for each short answer about facts), 'new' (trained on the data), or a folder",
+        help="'nano', 'new' (trained on the data, with one more token for each word of a short answer about "
+        "facts), or a folder",
     )
     add("--init", help="start from the weights of 'nano' or of a model folder; a tokenizer that differs "
         "from its own gets an embedding made from its rows")  # fmt: skip
@@ -141,21 +141,14 @@ def _further(entries: Sequence[str]) -> dict[str, Any]:
 
 
 def _tokenizer(choice: str, sources: Sequence[str], folder: Path) -> Tokenizer:
-    if choice == "nano-answers":
-        return with_words(load_tokenizer(NANO), answers(), most=_WITH_ANSWERS)
     if choice != "new":
         return load_tokenizer(NANO if choice == "nano" else choice)
     kept = folder / "tokenizer"
     if not (kept / FILES[0]).is_file():  # a resumed run keeps its tokenizer
         files = [file for source in sources for file in corpus.find_files(source) or [Path(source)]]
-        # Each table entry and each word of a short answer is repeated often enough to become one token.
-        texts = chain(
-            corpus.sample_texts(files),
-            repeat(every_pair(), 4000),
-            repeat("".join(f" {word}" for word in single_words()), 1000),
-            repeat("".join(f" {name}" for name in names()), 200),
-        )
-        save_tokenizer(train_tokenizer(texts), kept)
+        # Each table entry is repeated often enough to become one token.
+        texts = chain(corpus.sample_texts(files), repeat(every_pair(), 4000))
+        save_tokenizer(with_words(train_tokenizer(texts), answers(), most=_WITH_ANSWERS), kept)
     return load_tokenizer(kept)
 
 

@@ -75,7 +75,7 @@ class Settings:
     tokens: int = 0
     minutes: float = 0.0
     seed: int = 0
-    vocab_size: int = 4096
+    vocab_size: int = 4736
     context: int = 1024
     rows: int = 16
     length: int = 256

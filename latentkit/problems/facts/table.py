@@ -17,7 +17,7 @@ from pathlib import Path
 
 from latentkit.errors import LatentkitError
 
-__all__ = ["Relation", "answers", "names", "relations", "single_words"]
+__all__ = ["Relation", "answers", "relations", "single_words"]
 
 # craft of a work: the relation from the work to its maker
 MAKERS = {
@@ -82,11 +82,6 @@ def relations() -> tuple[Relation, ...]:
         pairs = [(row["name"], row["answer"]) for row in small if row["relation"] == name]
         found += [_relation(name, name, "end", pairs)]
     return tuple(found)
-
-
-def names() -> list[str]:
-    """Return every name once, in alphabetical order."""
-    return sorted({name for relation in relations() for pair in relation.pairs.items() for name in pair})
 
 
 def single_words() -> list[str]:
