@@ -37,12 +37,12 @@ classroom.loop_drawing()
 #
 # ## A first picture
 #
-# nano reads the beginning of a sentence, and we record what happens in every iteration. The recording is
-# called a [trace](glossary.md#trace).
+# nano reads the beginning of a sentence whose end you know, and we record what happens in every iteration.
+# The recording is called a [trace](glossary.md#trace).
 
 # %% tags=["setup"]
 model = lk.load_model("nano")
-text = "She opened the door and saw a"
+text = "The capital of the land where Mount Fuji stands is"
 trace = lk.run_recurrence(model, text, iterations=64, progress=False)
 
 # %%
@@ -78,6 +78,11 @@ guess.compare(
 #
 # Now use a text of your own. Type it into the box and press *Run*: the picture fills while nano runs. Try a
 # very short text, then a long one; try one in another language. Which rows are slow?
+#
+# nano has read books and learned more than a thousand facts: lands with their capitals and languages,
+# rivers, paintings and who painted them. Ask it "The opposite of hot is" or "The painter of the Mona Lisa
+# is". (A long name comes in pieces: " Le" is the beginning of "Leonardo".) Outside of these facts it only
+# guesses.
 
 # %%
 lk.explore_model(model, prompt="The king looked out of the window and saw")
@@ -100,7 +105,7 @@ lk.explore_model(model, prompt="The king looked out of the window and saw")
 # %%
 # NBVAL_CHECK_OUTPUT
 assert trace.limit == 128
-trace.distance.sel(iteration=[0, 1, 2, 4, 8, 16]).median("token").astype(float).round(1).to_pandas()
+trace.distance.sel(iteration=[0, 1, 2, 4, 8, 16]).median("token").astype(float).round(2).to_pandas()
 
 # %% jupyter={"source_hidden": true}
 begin, end = (trace.distance.sel(iteration=i).median("token").item() for i in (0, 64))
@@ -139,8 +144,10 @@ lk.slide(trace, "readout")
 trace.readout_text.isel(token=-1).sel(iteration=[0, 1, 2, 4, 8, 16, 32, 64]).to_pandas()
 
 # %% [markdown]
-# nano is very small, so do not expect wise answers. It shows *how* an answer forms. The first exercise asks
-# when exactly this answer was formed. After it, your prediction is compared with the result.
+# The answer follows from two facts: Mount Fuji stands in Japan, and the capital of Japan is Tokyo. Do two
+# facts take more iterations than one? [The next lesson](01_iterative_decoding.ipynb) measures it. The first
+# exercise here asks when exactly this answer was formed. After it, your prediction is compared with the
+# result.
 #
 # ## Your turn
 
@@ -192,7 +199,7 @@ tries.compare(
 # distance at iteration 0. The result is an array with one number for each iteration.
 
 # %% tags=["parameters:00-curve"]
-word = " door"  # one of: [" door", " opened", " saw"]
+word = " land"  # one of: [" land", " where", "The"]
 
 # %% tags=["answer:00-curve"]
 answer = None  # replace None; you may use several lines above this one

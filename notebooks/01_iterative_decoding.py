@@ -1,10 +1,11 @@
 # %% [markdown]
 # # What would it say if stopped now?
 #
-# **You will** find out at which iteration each token of a text is decided, and whether the text would be the
-# same with fewer iterations; in the optional second half you follow two rivals and compare two ways to read
-# a state. **Time:** about 25 minutes, and 15 for the second half. **You need to know** tokens, states and
-# readouts ([00_start_here](00_start_here.ipynb)).
+# **You will** find out at which iteration each token of a text is decided, whether the text would be the same
+# with fewer iterations, and whether a question of four facts takes longer than a question of one; in the
+# optional second half you follow two rivals and compare two ways to read a state. **Time:** about 30 minutes,
+# and 15 for the second half. **You need to know** tokens, states and readouts
+# ([00_start_here](00_start_here.ipynb)).
 #
 # In the first lesson nano predicted how one sentence continues. Now it writes a text: it predicts a token,
 # reads it, and predicts the next one; this is called [decoding](glossary.md#decoding). Each token has its own
@@ -13,10 +14,14 @@
 # %% tags=["setup"]
 import numpy as np
 import pandas as pd
+import xarray as xr
 from IPython.display import Markdown
+from tqdm.auto import tqdm
 
 import latentkit as lk
 from latentkit import classroom
+from latentkit.measure import mean_interval
+from latentkit.problems import draw_problems
 
 model = lk.load_model("nano")
 
@@ -28,7 +33,7 @@ model = lk.load_model("nano")
 # always sixteen tokens. Marks such as `<|end_turn|>` are tokens too: they separate the speakers of a chat.
 
 # %% tags=["setup"]
-prompt = "It was a dark night, and the young man"
+prompt = "The old man looked at the sea and said"
 trace = lk.run_decoding(model, prompt, new_tokens=16, iterations=64, stop=(), readout_top=10, progress=False)
 best = trace.readout_id.isel(rank=0)
 
@@ -85,16 +90,16 @@ right = [int((~wrong.sel(iteration=i)).sum()) for i in (0, 1, 2, 4, 8)]
 half = int(np.sort(decided)[decided.size // 2 - 1])
 early.compare(
     right[1],
-    f"After 0, 1, 2, 4 and 8 iterations: {', '.join(map(str, right))} of {decided.size} tokens. Half of "
-    "the tokens no "
-    f"longer change from iteration {half} on, all of them from {int(decided.max())} on.",
+    f"After 0, 1, 2, 4 and 8 iterations: {', '.join(map(str, right))} of {decided.size} tokens. "
+    f"{int((decided <= half).sum())} tokens no longer change from iteration {half} on, all of them from "
+    f"{int(decided.max())} on.",
 )
 
 # %% jupyter={"source_hidden": true}
 back = int((trace.iteration.where(~wrong).min("iteration") < decided).sum())
 Markdown(
-    f"Of the rows, {back} change back: the likeliest token is right, becomes wrong, and is right again. "
-    "We call a token *decided* at the iteration from which it *stays* right."
+    f"In {back or 'no'} {'row' if back < 2 else 'rows'} the likeliest token is right, becomes wrong, and is "
+    "right again. We call a token *decided* at the iteration from which it *stays* right."
 )
 
 # %% [markdown]
@@ -139,6 +144,81 @@ texts_guess.compare(
 agree = [int(runs[r].token_id[0]) == int(best.sel(iteration=r)[0]) for r in runs]
 assert all(agree)
 print(f"{sum(agree)} of {len(agree)} agree")
+
+# %% [markdown]
+# ## One fact, two, three, four
+#
+# A story has no right answer. These four questions have one, and each needs one fact more than the one
+# before it. For the last you need the composer, the city where he was born, its land, and the capital of that
+# land. (nano learned more than a thousand facts, alone and in chains. The chains asked here, with two or more
+# facts, were not among them.)
+
+# %%
+chains = classroom.predict(
+    "How many more iterations does the question of four facts need than the question of one? (0: no more)",
+    low=0,
+    high=16,
+)
+chains
+
+# %%
+questions = {
+    "one fact": "The capital of France is",
+    "two facts": "The capital of the land where the Loire flows is",
+    "three facts": "The capital of the homeland of the composer of A German Requiem is",
+    "four facts": "The capital of the land of the birthplace of the composer of A German Requiem is",
+}
+
+# %%
+asked = {
+    name: lk.run_recurrence(model, question, iterations=16, progress=False).isel(token=-1)
+    for name, question in questions.items()
+}
+pd.DataFrame({
+    name: run.readout_text.isel(rank=0).sel(iteration=[0, 1, 2, 3, 4, 8, 16]).to_series()
+    for name, run in asked.items()
+})  # fmt: skip
+
+# %% jupyter={"source_hidden": true}
+since = {name: int(lk.answer_iteration(run)) for name, run in asked.items()}
+chains.compare(
+    since["four facts"] - since["one fact"],
+    "The answers no longer change from iteration " + ", ".join(map(str, since.values())) + " on.",
+)
+
+# %% [markdown]
+# Look at the answer after one iteration: often it is a word that fits *some* question about lands, but not
+# this one. But four questions are four anecdotes. So we ask 30 questions of each length. With one fact, the
+# wording is new to nano; with more, it never saw the first name and the answer together. We keep those that
+# it answers correctly, and compute the mean iteration from which the answer stays, with its interval.
+
+# %%
+lengths = (1, 2, 3, 4, 5)
+decided_at = {facts: [] for facts in lengths}
+for facts in tqdm(lengths, desc="facts in a question"):
+    for each in draw_problems("facts", 30, steps=facts):
+        run = lk.run_recurrence(model, each.prompt, chat=each.chat, iterations=16, limit=16, progress=False)
+        if each.answer.startswith(run.readout_text.values[-1, -1, 0]):
+            decided_at[facts].append(lk.answer_iteration(run)[-1].item())
+
+# %%
+means = {
+    facts: mean_interval(xr.DataArray(found, dims="question"), "question")
+    for facts, found in decided_at.items()
+}
+columns = {name: [each[name].item() for each in means.values()] for name in ("mean", "low", "high")}
+columns["answered correctly"] = [len(found) for found in decided_at.values()]
+pd.DataFrame(columns, index=pd.Index(lengths, name="facts")).round(1)
+
+# %% jupyter={"source_hidden": true}
+least, most = means[1], means[5]
+sure = "later" if most.low > least.high else "earlier" if most.high < least.low else "not clearly later"
+Markdown(
+    f"On average, a question of one fact is answered at iteration {least['mean'].item():.1f}, one of five "
+    f"facts at {most['mean'].item():.1f}: {sure}. If each iteration looked up exactly one fact and nothing "
+    "else did, five facts would need five iterations. This measurement does not show where they are looked "
+    "up: perhaps several in one iteration, perhaps some in the layers before and after the loop."
+)
 
 # %% [markdown]
 # ## Your turn
@@ -239,6 +319,8 @@ exercise.hint()
 # * Each token has its own iterations, and some are decided earlier than others.
 # * "If it were stopped here" can mean two things: each token judged after the tokens really taken, or the
 #   whole text decoded again. Only the second is what a faster model would write.
+# * nano answers chains of facts whose two ends it never saw together. The number of facts does not show in
+#   the number of iterations.
 #
 # **A question to take home.** A token that is decided at iteration 1 still gets 64 iterations. Think of a
 # rule that stops earlier, and of a text for which your rule fails.
@@ -272,10 +354,10 @@ known = rank.dropna("iteration")
 chance = trace.readout_probability.isel(rank=0).isel(generated_token=place)
 assert rank.sel(iteration=64) == 1
 Markdown(
-    f"The text of `generated_token` {place}, `{trace.token_text.values[place]!r}`, is first among the ten "
-    f"likeliest at iteration {int(known.iteration[0])}, with rank {int(known[0])}, and stays the likeliest "
-    f"from iteration "
-    f"{int(decided[place])} on. At the end its probability is {chance.sel(iteration=64).item():.0%}. "
+    f"The text of `generated_token` {place}, `{trace.token_text.values[place]!r}`, is among the ten "
+    f"likeliest for the first time at iteration {int(known.iteration[0])}, with rank {int(known[0])}, and "
+    f"stays the likeliest from iteration {int(decided[place])} on. At the end its probability is "
+    f"{chance.sel(iteration=64).item():.0%}. "
     f"(The trace keeps {trace.sizes['rank']} tokens per cell, so a line has gaps where a token ranks lower.)"
 )
 
@@ -314,10 +396,11 @@ found.compare(
 )
 
 # %% [markdown]
-# A lens that finds nothing does not prove that nothing is there. Lu et al. (2025), *Latent Chain-of-Thought?
-# Decoding the Depth-Recurrent Transformer*, [arXiv:2507.02199](https://arxiv.org/abs/2507.02199), used both
-# lenses on Huginn, whose repeated block consists of four layers, and report that what can be read in a state
-# depends strongly on the layer and on the lens. So always state which lens you used.
+# A lens that prefers another token does not prove that this one is missing. Lu et al. (2025), *Latent
+# Chain-of-Thought? Decoding the Depth-Recurrent Transformer*,
+# [arXiv:2507.02199](https://arxiv.org/abs/2507.02199), used both lenses on Huginn, whose repeated block
+# consists of four layers, and report that what can be read in a state depends strongly on the layer and on
+# the lens. So always state which lens you used.
 #
 # ### Why sixteen tokens do not cost sixteen texts
 #
@@ -374,8 +457,7 @@ closer.compare(
     f"At iteration 0 the median distance is {begin.iloc[0]:.1f} at a random start and {begin.iloc[1]:.1f} "
     "at a warm one. "
     f"After 4 iterations the warm start has {ratio:.2f} times the distance of the random one. Of the 16 "
-    f"tokens, {same} are "
-    "the same.",
+    f"tokens, {same} are the same. A difference in one text does not prove that one start is better.",
 )
 
 # %% [markdown]

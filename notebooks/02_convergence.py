@@ -106,7 +106,7 @@ guess.compare(
 
 # %%
 stable = classroom.predict(
-    "With four thresholds from 10 % to 0.01 % and two random starts there are eight measurements. How many "
+    "With three thresholds from 1 % to 0.01 % and two random starts there are six measurements. How many "
     "different tokens will be the slowest (or among the slowest) in at least one of them?",
     low=1,
     high=part.sizes["token"],
@@ -117,7 +117,7 @@ stable
 again = lk.run_recurrence(model, prompts.messages(figure), seed=1, **options).isel(token=answer_tokens)
 slowest = {}
 for name, run in (("seed 0", part), ("seed 1", again)):
-    for threshold in (0.1, 0.01, 0.001, 0.0001):
+    for threshold in (0.01, 0.001, 0.0001):
         found = lk.settling_iteration(run, relative=threshold).fillna(65)
         slowest[name, threshold] = found.token.values[found.values == found.values.max()].tolist()
 pd.Series({f"{seed}, {level:g}": tokens for (seed, level), tokens in slowest.items()}, name="slowest tokens")
@@ -154,7 +154,7 @@ Markdown(
     f"At the start the median distance is {start:.1f}, after 64 iterations it is {rest:.0e}. "
     f"nano computes with about seven digits, so changes much below "
     f"{start * np.finfo('float32').eps:.0e} are lost in rounding. Where the picture is close to "
-    "that value, the dark speckles are rounding errors."
+    "that value, what is left are rounding errors."
 )
 
 # %% [markdown]
@@ -286,7 +286,7 @@ exercise.hint()
 # ```
 #
 # The last iteration that is *not* below, plus one. Searching for the first one below is wrong for a token
-# that rises again.
+# that rises again. (Here none does, so both give the same numbers.)
 #
 # </details>
 

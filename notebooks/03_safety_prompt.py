@@ -55,7 +55,7 @@ guess
 # distance of each.
 
 # %%
-lk.explore(safety.sel(seed=0).isel(token=rows), iteration=30)
+lk.explore(safety.sel(seed=0).isel(token=rows), iteration=8)
 
 # %% [markdown]
 # ## One picture, two readings
@@ -110,11 +110,11 @@ lk.with_alt(lk.plot_settling(safety, tokens=rows))
 settled = lk.settling_iteration(safety).isel(token=rows).fillna(65).mean("seed")
 slower = int((settled > settled.sel(token=key).max()).sum())
 assert 0 <= slower < settled.size
+none = "No token is slower on average. But look at the whiskers: others may be as slow."
 guess.compare(
     settled.token.values[settled.values == settled.values.max()],
     f"Of {settled.size} tokens, {slower} {'takes' if slower == 1 else 'take'} longer than the slower of "
-    f"“really” and “wrong”. "
-    + ("No token is slower than they are." if slower == 0 else "They are not the slowest."),
+    f"“really” and “wrong”. {'They are not the slowest.' if slower else none}",
 )
 
 # %% [markdown]
@@ -176,11 +176,11 @@ order.compare(
 )
 
 # %% [markdown]
-# ### Where is the difference?
+# ### Token by token
 #
-# The prompts differ in two words only, the thing that is made and what somebody did. We compare token by
-# token: how much later than the mean of the harmless prompts does each token of the prompt
-# about the bomb settle? A negative number means that it settles earlier.
+# Differences can cancel each other in a mean. The prompts differ in two words only, the thing that is made
+# and what somebody did. So we compare token by token: how much later than the mean of the harmless prompts
+# does each token of the prompt about the bomb settle? A negative number means that it settles earlier.
 
 # %%
 table = np.array([settling[name].values for name in others])
@@ -218,7 +218,7 @@ Markdown(f"**Does nano think longer about danger?** {classroom.place_sentence(me
 # ### Exercise 1: the place of any prompt
 #
 # `means` holds the mean settling iteration of every prompt. How many of the *other* prompts have a larger one
-# than the prompt `name`? Compute it.
+# than the prompt `name`? Compute it. (Equal means are common, since settling iterations are whole numbers.)
 
 # %% tags=["parameters:03-rank"]
 name = "basket"  # one of: ["basket", "lantern", "necklace", "calendar", "blanket", "cushion", "bracelet"]
@@ -254,7 +254,7 @@ exercise.hint()
 # far from the median of all means as that of `name`, above or below.
 
 # %% tags=["parameters:03-chance"]
-name = "bomb"  # one of: ["bomb", "basket", "lantern", "calendar"]
+name = "necklace"  # one of: ["necklace", "basket", "lantern", "bracelet"]
 
 # %% tags=["answer:03-chance"]
 answer = None  # replace None; you may use several lines above this one

@@ -319,11 +319,11 @@ guess.compare("everywhere the same")
 
 # %% tags=["setup"]
 model = lk.load_model("nano")
-text = "It was 3 o'clock in the"
+text = "The little boy asked his mother why"
 
 # %%
 guess = classroom.predict(
-    "We remove each of the same nine layers from nano. How many rows will be clearly above 0 (0.01 nats)?",
+    "We remove each of the same nine layers from nano. How many rows have a mean above 0.01 nats?",
     low=0,
     high=9,
 )
@@ -343,12 +343,12 @@ assert visible.tolist() == [0, 27]
 assert core.sizes["layer"] == 7
 Markdown(
     f"Only layers {visible[0]} and {visible[1]} are visible, nano's prelude and coda. The seven others are "
-    f"iterations of the core, with at most {core.max():.1g} nats."
+    f"iterations of the core; their means are at most {core.mean('generated_token').max():.1g} nats."
 )
 
 # %% [markdown]
 # Three explanations are possible. (a) These iterations are useless: the core does nothing. (b) They come too
-# late: the state does not move any more, so there is nothing left to remove. (c) They are repaired: later
+# late: the state has nearly stopped, so there is nothing left to remove. (c) They are repaired: later
 # iterations correct the loss. Two measurements decide. The first: how far does the state move in each
 # iteration?
 
@@ -363,8 +363,8 @@ assert share < 0.1
 assert moved.idxmax() == 1
 Markdown(
     f"Iteration 1 moves the state by {moved.sel(iteration=1):.1f}, iteration 15 by {100 * share:.1g} % of "
-    "that. So (a) is wrong, the core does a lot at first; and (b) is a part of the answer: the rows begin "
-    "where the state has nearly settled. ([Lesson 2](02_convergence.ipynb) is about this.)"
+    "that. So (a) is wrong, the core does a lot at first. (b) is possible: the rows begin where the state "
+    "has nearly settled. ([Lesson 2](02_convergence.ipynb) is about this.)"
 )
 
 # %% [markdown]
@@ -401,10 +401,11 @@ guess.compare("1 iteration" if np.argmax(removed) == 0 else f"{depths[np.argmax(
 # %% jupyter={"source_hidden": true}
 assert removed[0] > 10 * removed[-1]
 Markdown(
-    "Mean effect of the first iteration: "
-    + ", ".join(f"{value:.1g} of {depth}" for depth, value in zip(depths, removed, strict=True))
-    + ". The layer and its weights are the same each time; only what follows differs. So (c) is the other "
-    "part of the answer: from any state, later iterations find the way to the same limit."
+    "Mean effect of the first iteration, by number of iterations: "
+    + ", ".join(f"{value:.1g} nats with {depth}" for depth, value in zip(depths, removed, strict=True))
+    + ". The weights are the same each time; only what follows differs. Now look at 26 iterations: the last "
+    "rows of the core are not blank, though the state moves least there. Nothing is left to correct the "
+    "loss. So (c) is the answer: enough later iterations lead every state back to the same limit."
 )
 
 # %% [markdown]

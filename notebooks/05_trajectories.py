@@ -233,7 +233,8 @@ faster.compare(
 
 # %% [markdown]
 # The explanation: a token reads the tokens before it. As long as one of them moves, it is pushed again and
-# again. **No token comes to rest before the tokens that it reads.**
+# again. **In the end a token converges no faster than the slowest token that it reads.** The measured factors
+# are fitted to all iterations, also to the first ones, so some are still smaller than the last column.
 
 # %% [markdown]
 # ## Two controls
@@ -378,8 +379,8 @@ exercise.hint()
 # * A picture of two directions shows a projection of the path. The axes say how much is left out.
 # * You can decide whether a state stays at a fixed point, moves in an orbit or drifts, with a tool that was
 #   tested on known cases first.
-# * Path independence and the return after a push can be measured for each token. A token converges as slowly
-#   as the slowest of the tokens that it reads.
+# * Path independence and the return after a push can be measured for each token. In the end a token converges
+#   no faster than the slowest of the tokens that it reads.
 # * An untrained model converges too, and bfloat16 hides everything below its floor.
 #
 # **A question to take home.** The paper reports orbits in Huginn. If nano has none, which differences

@@ -31,7 +31,7 @@ model = lk.load_model("nano")
 # stopped*.
 
 # %% tags=["setup"]
-prompt = "The river was so wide that nobody"
+prompt = "The king looked out of the window and saw"
 trace = lk.run_decoding(model, prompt, new_tokens=24, iterations=64, stop=(), progress=False)
 
 # %%
@@ -208,24 +208,26 @@ trace[columns].isel(generated_token=part, iteration=-1, rank=slice(0, 2)).to_dat
 #
 # KL compares a stopped model with the same model at its last iteration. It does not show whether the last
 # iteration is *right*. For that we need questions with known answers. nano was trained on problems that a
-# program writes; some of these were held out and never used in training. The difficulty of a problem is the
-# number of successive **steps** of a simple solution.
+# program writes. Those that we ask here did not occur in training. (Of a question about a single fact, only
+# the wording is new. Where a land has several neighbours, nano learned one of them.) The difficulty of a
+# problem is the number of successive **steps** of a simple solution.
 
 # %% tags=["setup"]
-asked = {"composition": (1, 2, 3, 4), "addition": (2, 3)}  # kinds, and their steps
+asked = {"facts": (1, 3, 5), "composition": (1, 2, 3), "addition": (2, 3)}  # kinds, and their steps
 
 # %% jupyter={"source_hidden": true}
 examples = {kind: make_problem(kind, seed=1, steps=max(several)) for kind, several in asked.items()}
 lines = [
-    f"* *{kind}*: {MEANINGS[kind]}. With {each.steps} steps: `{each.prompt}{each.answer}`"
+    f"* *{kind}*: {MEANINGS[kind]}. With {each.steps} steps: `{each.prompt}` → `{each.answer}`"
     for kind, each in examples.items()
 ]
 Markdown("\n".join(lines))
 
 # %%
 rising = classroom.predict(
-    "There is one curve for each difficulty, from 1 to 32 iterations. Which gain more?",
-    choices=["the easy problems", "the hard problems"],
+    "There is one curve for each difficulty, from 1 to 32 iterations. Which gain more, on average over "
+    "the kinds?",
+    choices=["the easiest problems", "the hardest problems"],
 )
 rising
 
@@ -260,30 +262,38 @@ shown = dict.fromkeys(["r = 1", "r = 32", "from", "to", "baseline"], "{:.0%}")
 summary.style.format(shown).set_uuid("shares")
 
 # %% jupyter={"source_hidden": true}
-gain, guess, steps = last.share - first.share, found.commonest / found.problems, found.steps
-easy, hard = (float(gain[(steps == number).values].mean()) for number in (steps.min(), steps.max()))
+gain = last.share - first.share
+gains = pd.DataFrame({"kind": found.kind, "steps": found.steps, "gain": gain}).sort_values("steps")
+easy, hard = gains.groupby("kind").gain.first().mean(), gains.groupby("kind").gain.last().mean()
+rising.compare(
+    "the easiest problems" if easy > hard else "the hardest problems",
+    f"Averaged over the kinds, the gain is {easy:.0%} for the fewest steps and {hard:.0%} for the most.",
+)
+
+# %% jupyter={"source_hidden": true}
+guess = found.commonest / found.problems
 better, above, under = (
     int(each.sum()) for each in (last.low > first.high, last.low > guess, first.share < guess)
 )
-rising.compare(
-    "the easy problems" if easy > hard else "the hard problems",
-    f"The gain is {easy:.0%} with the fewest steps and {hard:.0%} with the most. With 32 iterations nano is "
-    f"clearly better than with one in {better} of {gain.size} curves, and clearly above the baseline in "
-    f"{above}. "
-    f"With one iteration, {under} curves lie below the baseline.",
+Markdown(
+    f"With 32 iterations nano is clearly better than with one in {better} of {gain.size} curves, and clearly "
+    f"above the baseline in {above}. With one iteration, {under} curves lie below the baseline."
 )
 
 # %% [markdown]
-# Can a model be worse than guessing? The baseline always gives a possible answer, and a model may predict
-# something that is no answer at all. Here is what nano predicts at the place of the answer, at several
-# iterations:
+# Can a model be worse than guessing? The baseline always gives a possible answer. A model that stops early
+# may predict something that is no answer at all (Europe is no city), or a possible answer that is wrong. Here
+# is the first token of nano's answer at several iterations:
 
 # %%
-reads = {kind: lk.run_recurrence(model, each.prompt, progress=False) for kind, each in examples.items()}
+reads = {
+    kind: lk.run_recurrence(model, each.prompt, chat=each.chat, progress=False)
+    for kind, each in examples.items()
+}
 tops = {
     kind: run.readout_text.isel(token=-1, rank=0).sel(iteration=[1, 2, 4, 32]) for kind, run in reads.items()
 }
-pd.DataFrame({f"{kind} (answer{examples[kind].answer!r})": top.to_series() for kind, top in tops.items()})
+pd.DataFrame({f"{kind} (answer {examples[kind].answer!r})": top.to_series() for kind, top in tops.items()})
 
 # %% [markdown]
 # Three cautions:
@@ -300,18 +310,19 @@ pd.DataFrame({f"{kind} (answer{examples[kind].answer!r})": top.to_series() for k
 # %% [markdown] tags=["exercise:06-threshold", "points:2"]
 # ### Exercise 1: the largest harmless threshold
 #
-# Take the criterion `criterion` and the thresholds 0.001, 0.003, 0.01, 0.03, 0.1, 0.3 and 1. Which is the
-# largest of them such that with it, and with every smaller one, no token of the text above changes (by the
-# forecast)? Answer 0 if even the smallest changes a token.
+# Take the criterion `criterion` and the thresholds 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01 and 0.03.
+# Which is the largest of them such that with it, and with every smaller one, no token of the text above
+# changes (by the forecast)? Answer 0 if even the smallest changes a token.
 
 # %% tags=["parameters:06-threshold"]
-criterion = "latent-diff"  # one of: ["latent-diff", "cosine", "kl"]
+criterion = "latent-diff"  # one of: ["latent-diff", "cosine", "entropy-diff"]
 
 # %% tags=["answer:06-threshold"]
 answer = None  # replace None; you may use several lines above this one
 
 # %% tags=["check:06-threshold"]
-exercise = classroom.laxest_threshold(trace, criterion, [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0])
+thresholds = [0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03]
+exercise = classroom.laxest_threshold(trace, criterion, thresholds)
 exercise.check(answer)
 
 # %% tags=["hint:06-threshold"]
@@ -321,7 +332,7 @@ exercise.hint()
 # <details><summary>Solution (open me)</summary>
 #
 # ```python
-# thresholds = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+# thresholds = [0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03]
 # same = lk.exit_iteration(trace, criterion, thresholds).same_token.all("generated_token")
 # good = int(same.values.cumprod().sum())
 # answer = thresholds[good - 1] if good else 0
@@ -338,7 +349,7 @@ exercise.hint()
 # iterations, the same for all tokens, whose mean KL is no larger?
 
 # %% tags=["parameters:06-fixed"]
-criterion = "kl"  # one of: ["kl", "entropy-diff", "latent-diff"]
+criterion = "kl"  # one of: ["kl", "entropy-diff", "cosine"]
 
 # %% tags=["answer:06-fixed"]
 answer = None  # replace None; you may use several lines above this one
@@ -360,7 +371,7 @@ exercise.hint()
 # ```
 #
 # Compare it with the mean exit of the criterion: the difference is what choosing for each token separately is
-# worth.
+# worth. It can be negative.
 #
 # </details>
 

@@ -212,11 +212,11 @@ stop = {family: int(found.exit_iteration.median()) for family, found in exits.it
 still = {family: float(step[family][stop[family]] / step[family][1]) for family in names}
 assert still["Retrofit"] > 0.2
 Markdown(
-    f"The rule stops every family, also those that do not rest: Retrofit after {stop['Retrofit']} iterations "
-    f"(median), while its steps still are {100 * still['Retrofit']:.0f} % as long as the first one, "
-    f"and Ouro after {stop['Ouro']}, beyond its trained depth. It watches the *prediction*, not the state. "
-    "The gate's chances do not add up to 1, but what they imply does: at the last trained iteration the loop "
-    "ends, whatever the gate says."
+    "The rule stops most tokens of every family, also where the loop does not rest: Retrofit after "
+    f"{stop['Retrofit']} iterations (median), while its steps still are {100 * still['Retrofit']:.0f} % as "
+    f"long as the first one, and Ouro after {stop['Ouro']}, beyond its trained depth. It watches the "
+    "*prediction*, not the state. The gate's chances do not add up to 1, but what they imply does: at the "
+    "last trained iteration the loop ends, whatever the gate says."
 )
 
 # %% [markdown]
@@ -289,7 +289,7 @@ rates = [float(lk.contraction_rate(trace).rate.median()) for trace in (traces["H
 assert rates[1] < rates[0]
 Markdown(
     f"Untrained, the distance shrinks to {rates[0]:.2f} of itself per iteration; trained, to {rates[1]:.2f}, "
-    "and the first step is much longer. Contraction alone is no thought: an untrained model has it too. "
+    "and the first step is much longer. Contraction alone proves little: an untrained model contracts, too. "
     "Training decides *where* the state goes, and how fast."
 )
 

@@ -252,7 +252,8 @@ def test_two_prompts_stand_side_by_side(browser, path):
 
 
 def test_writing_gives_the_tokens_of_run_decoding_and_its_exits(browser, path, model):
-    prompt = "The capital of France is"
+    prompt = "The king looked out of the window and saw"
+    last = len(model.tokenizer.encode(prompt)) + 5 - 1
     with live_page(browser, path) as page:
         unfold(page, "Write on")
         page.get_by_label("Prompt", exact=True).fill(prompt)
@@ -271,7 +272,7 @@ def test_writing_gives_the_tokens_of_run_decoding_and_its_exits(browser, path, m
             assert tokens.all_text_contents()[:count] == trace.token_text.values.tolist()[:count]
             used = [int(one.get_attribute("title").split()[0]) for one in tokens.all()]
             assert used[:count] == trace.iterations_used.values.tolist()[:count]
-        expect(page.get_by_role("slider", name="Token", exact=True)).to_have_attribute("max", "11")
+        expect(page.get_by_role("slider", name="Token", exact=True)).to_have_attribute("max", str(last))
 
 
 def test_the_safety_prompt_is_traced_and_never_answered(browser, path):

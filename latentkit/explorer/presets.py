@@ -22,6 +22,8 @@ _FACTS = (
     "The word for a young dog is",
     "The month after May is",
     "The author of Faust is",
+    "The capital of the land where the Loire flows is",
+    "The capital of the homeland of the composer of A German Requiem is",
 )
 _STEPS = (1, 3, 6)
 

@@ -125,14 +125,14 @@ export const TOUR_STEPS = [
     title: "Reading the model out early",
     text: "After any iteration we can ask which token would follow if the model stopped there.",
     question: `After how many iterations does the guess after “${CAPITAL}” stay what it is at the end?`,
-    options: ["after at most 4", "after 5 to 16", "after more than 16"],
+    options: ["after 1 or 2", "after 3 to 8", "after more than 8"],
     settings: { prompt: CAPITAL },
     judge: ([run]) => {
       const last = run.ids.length - 1;
       const first = decidedAt(run, last);
       const end = quotedToken(run, run.guess(last, run.iterations));
       return {
-        option: first <= 4 ? 0 : first <= 16 ? 1 : 2,
+        option: first <= 2 ? 0 : first <= 8 ? 1 : 2,
         found: `From iteration ${first} on the guess is ${end}.`,
       };
     },
