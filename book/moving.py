@@ -13,7 +13,7 @@ from PIL import Image
 
 import latentkit as lk
 
-TEXT = "She opened the door and saw a"
+TEXT = "The capital of the land where Mount Fuji stands is"
 ITERATIONS = 48
 
 

@@ -197,7 +197,7 @@ lengths = (1, 2, 3, 4, 5)
 decided_at = {facts: [] for facts in lengths}
 for facts in tqdm(lengths, desc="facts in a question"):
     for each in draw_problems("facts", 30, steps=facts):
-        run = lk.run_recurrence(model, each.prompt, chat=each.chat, iterations=16, limit=16, progress=False)
+        run = lk.run_recurrence(model, each.prompt, chat=each.chat, iterations=8, limit=8, progress=False)
         if each.answer.startswith(run.readout_text.values[-1, -1, 0]):
             decided_at[facts].append(lk.answer_iteration(run)[-1].item())
 

@@ -225,18 +225,18 @@ Markdown("\n".join(lines))
 
 # %%
 rising = classroom.predict(
-    "There is one curve for each difficulty, from 1 to 32 iterations. Which gain more, on average over "
+    "There is one curve for each difficulty, from 1 to 16 iterations. Which gain more, on average over "
     "the kinds?",
     choices=["the easiest problems", "the hardest problems"],
 )
 rising
 
 # %% [markdown]
-# The next cell asks 100 different problems of each kind and number of steps, with 1, 2, 4, … 32 iterations,
-# and shows how far it is.
+# The next cell asks 100 different problems of each kind and number of steps, with 1, 2, 4, 8 and 16
+# iterations, and shows how far it is.
 
 # %% tags=["setup"]
-found = lk.run_problems(model, asked, problems=100, iterations=(1, 2, 4, 8, 16, 32))
+found = lk.run_problems(model, asked, problems=100, iterations=(1, 2, 4, 8, 16))
 
 # %%
 width = 4.0 * len(asked)
@@ -255,10 +255,10 @@ lk.with_alt(figure)
 # %%
 shares = share_interval(found.right, found.problems)
 first, last = shares.isel(iteration=0), shares.isel(iteration=-1)
-columns = {"r = 1": first.share, "r = 32": last.share, "from": last.low, "to": last.high}
-columns |= {"clearly more at 32": last.low > first.high, "baseline": found.commonest / found.problems}
+columns = {"r = 1": first.share, "r = 16": last.share, "from": last.low, "to": last.high}
+columns |= {"clearly more at 16": last.low > first.high, "baseline": found.commonest / found.problems}
 summary = pd.DataFrame({name: column.to_series() for name, column in columns.items()})
-shown = dict.fromkeys(["r = 1", "r = 32", "from", "to", "baseline"], "{:.0%}")
+shown = dict.fromkeys(["r = 1", "r = 16", "from", "to", "baseline"], "{:.0%}")
 summary.style.format(shown).set_uuid("shares")
 
 # %% jupyter={"source_hidden": true}
@@ -276,7 +276,7 @@ better, above, under = (
     int(each.sum()) for each in (last.low > first.high, last.low > guess, first.share < guess)
 )
 Markdown(
-    f"With 32 iterations nano is clearly better than with one in {better} of {gain.size} curves, and clearly "
+    f"With 16 iterations nano is clearly better than with one in {better} of {gain.size} curves, and clearly "
     f"above the baseline in {above}. With one iteration, {under} curves lie below the baseline."
 )
 
@@ -291,7 +291,7 @@ reads = {
     for kind, each in examples.items()
 }
 tops = {
-    kind: run.readout_text.isel(token=-1, rank=0).sel(iteration=[1, 2, 4, 32]) for kind, run in reads.items()
+    kind: run.readout_text.isel(token=-1, rank=0).sel(iteration=[1, 2, 4, 16]) for kind, run in reads.items()
 }
 pd.DataFrame({f"{kind} (answer {examples[kind].answer!r})": top.to_series() for kind, top in tops.items()})
 

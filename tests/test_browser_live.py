@@ -84,7 +84,7 @@ def test_ids_states_and_logits_are_those_of_python(browser, path, model, fragmen
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fragment", "count", "longest"),
-    [("", 60, 200), ("#javascript", 6, 20)],  # plain JavaScript is 30 times slower
+    [("", 24, 200), ("#javascript", 6, 20)],  # plain JavaScript is 30 times slower
 )
 def test_ids_states_and_logits_of_many_prompts_are_those_of_python(  # noqa: PLR0917
     browser, path, model, fragment, count, longest
