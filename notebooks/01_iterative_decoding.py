@@ -221,6 +221,10 @@ Markdown(
 )
 
 # %% [markdown]
+# A control says more: a copy of nano that was trained with a single iteration answers such chains just as
+# well (the table is in nano's model card). So facts do not need the loop. It helps where something is
+# *computed* in several steps, and [lesson 6](06_when_to_stop.ipynb) measures that.
+#
 # ## Your turn
 
 # %% [markdown] tags=["exercise:01-right", "points:1"]
